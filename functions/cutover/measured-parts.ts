@@ -70,13 +70,9 @@ async function lastRestarts(
 ): Promise<{ own: Durations[]; others: Durations[] }> {
   const { items } = await conversions.page({ limit: LOOKED_AT });
   const clones = items.filter(({ whereabouts }) => whereabouts !== undefined);
-  const measured = (isOwn: boolean) => {
-    const last = clones.filter((one) => (one.sourceId === sourceId) === isOwn).slice(0, MOST_MACHINES);
-    return Promise.all(
-      last.reverse().map(async ({ id }) => restartOf((await conversions.withCommands(id)).commands)),
-    );
-  };
-  return { own: await measured(true), others: await measured(false) };
+  return ownAndOthers(clones, sourceId, async ({ id }) =>
+    restartOf((await conversions.withCommands(id)).commands),
+  );
 }
 
 /** From the order to arm the source until its boot environment has reported. */
@@ -103,14 +99,21 @@ async function lastMachines(
     .flat()
     .filter((one) => one.id !== id && one.targetId === targetId)
     .sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1));
+  return ownAndOthers(newestFirst, sourceId, async (one) => ({
+    durations: durationsOf((await one.has.withCommands(one.id)).commands),
+    differences: machineDifferences(one.planned, planned),
+  }));
+}
+
+/** What `measure` says of the last ones of the source, and of the last ones of other sources, oldest first. */
+async function ownAndOthers<T extends { sourceId: string }, M>(
+  newestFirst: readonly T[],
+  sourceId: string,
+  measure: (one: T) => Promise<M>,
+): Promise<{ own: M[]; others: M[] }> {
   const measured = (isOwn: boolean) => {
     const last = newestFirst.filter((one) => (one.sourceId === sourceId) === isOwn).slice(0, MOST_MACHINES);
-    return Promise.all(
-      last.reverse().map(async (one) => ({
-        durations: durationsOf((await one.has.withCommands(one.id)).commands),
-        differences: machineDifferences(one.planned, planned),
-      })),
-    );
+    return Promise.all(last.reverse().map(measure));
   };
   return { own: await measured(true), others: await measured(false) };
 }
