@@ -39,10 +39,26 @@ interface Owners {
   withCommands(id: string): Promise<{ owner: CommandOwner; commands: CommandRecord[] }>;
 }
 
+/** The owners of one kind, each of which may restart a machine. */
+interface Restarters {
+  learn(
+    id: string,
+    change: (whereabouts: WhereaboutsRecord, owner: CommandOwner) => WhereaboutsRecord,
+  ): Promise<CommandOwner>;
+  /** Returns the receipt that is kept. */
+  attested(
+    id: string,
+    attested: Attested,
+    learn: (whereabouts: WhereaboutsRecord) => WhereaboutsRecord,
+  ): Promise<Attested | undefined>;
+  latestRestarting(sourceId: string): Promise<CommandOwner | undefined>;
+}
+
 /** The owners of commands: the one place that knows which kinds of owners there are. */
 export class OwnerStore implements Owners {
   readonly #stores: Stores;
   readonly #owners: Readonly<Record<OwnerKind, Owners>>;
+  readonly #restarters: Readonly<Partial<Record<OwnerKind, Restarters>>>;
 
   constructor(stores: Stores) {
     this.#stores = stores;
@@ -53,6 +69,10 @@ export class OwnerStore implements Owners {
       check: asOwners(stores.checks, checkAsOwner),
       recovery: asOwners(stores.recoveries, recoveryAsOwner),
       cutover: asOwners(stores.cutovers, cutoverAsOwner),
+    };
+    this.#restarters = {
+      conversion: asRestarters(stores.conversions, conversionAsOwner),
+      cutover: asRestarters(stores.cutovers, cutoverAsOwner),
     };
   }
 
@@ -78,23 +98,8 @@ export class OwnerStore implements Owners {
     id: string,
     change: (whereabouts: WhereaboutsRecord, owner: CommandOwner) => WhereaboutsRecord,
   ): Promise<CommandOwner> {
-    const { conversions, cutovers } = this.#stores;
-    switch (ownerKind(id)) {
-      case "conversion":
-        return conversionAsOwner(
-          await conversions.modify(id, (current) =>
-            withWhereabouts(current, (whereabouts) => change(whereabouts, conversionAsOwner(current))),
-          ),
-        );
-      case "cutover":
-        return cutoverAsOwner(
-          await cutovers.modify(id, (current) =>
-            withWhereabouts(current, (whereabouts) => change(whereabouts, cutoverAsOwner(current))),
-          ),
-        );
-      default:
-        return this.get(id);
-    }
+    const restarters = this.#restarters[ownerKind(id)];
+    return restarters ? restarters.learn(id, change) : this.get(id);
   }
 
   /**
@@ -106,12 +111,10 @@ export class OwnerStore implements Owners {
     attested: Attested,
     learn: (whereabouts: WhereaboutsRecord) => WhereaboutsRecord,
   ): Promise<string> {
-    const { conversions, cutovers } = this.#stores;
-    const after =
-      ownerKind(id) === "cutover"
-        ? await cutovers.modify(id, (one) => withWhereabouts(withAttested(one, attested), learn))
-        : await conversions.modify(id, (one) => withWhereabouts(withAttested(one, attested), learn));
-    return after.attested?.receivedAt ?? attested.receivedAt;
+    const restarters = this.#restarters[ownerKind(id)];
+    if (!restarters) throw new RangeError(`${id} restarts no machine`);
+    const kept = await restarters.attested(id, attested, learn);
+    return (kept ?? attested).receivedAt;
   }
 
   /**
@@ -119,12 +122,10 @@ export class OwnerStore implements Owners {
    * `undefined` if none did.
    */
   async latestRestarting(sourceId: string): Promise<CommandOwner | undefined> {
-    const conversion = await this.#stores.conversions.latestRestarting(sourceId);
-    const cutover = await this.#stores.cutovers.latestRestarting(sourceId);
-    const both = [
-      ...(conversion ? [conversionAsOwner(conversion)] : []),
-      ...(cutover ? [cutoverAsOwner(cutover)] : []),
-    ];
+    const latest = await Promise.all(
+      Object.values(this.#restarters).map((restarters) => restarters.latestRestarting(sourceId)),
+    );
+    const both = latest.filter((owner) => owner !== undefined);
     return both.toSorted((a, b) => (isLater(a, b) ? -1 : 1))[0];
   }
 
@@ -156,6 +157,28 @@ function asOwners<T extends Aggregate>(
     withCommands: async (id) => {
       const { record, commands } = await store.withCommands(id);
       return { owner: asOwner(record), commands };
+    },
+  };
+}
+
+function asRestarters<
+  T extends Aggregate & { whereabouts?: WhereaboutsRecord | undefined; attested?: Attested | undefined },
+>(
+  store: OwnerAggregates<T> & { latestRestarting(sourceId: string): Promise<T | undefined> },
+  asOwner: (record: T) => CommandOwner,
+): Restarters {
+  return {
+    learn: async (id, change) =>
+      asOwner(
+        await store.modify(id, (one) =>
+          withWhereabouts(one, (whereabouts) => change(whereabouts, asOwner(one))),
+        ),
+      ),
+    attested: async (id, attested, learn) =>
+      (await store.modify(id, (one) => withWhereabouts(withAttested(one, attested), learn))).attested,
+    latestRestarting: async (sourceId) => {
+      const record = await store.latestRestarting(sourceId);
+      return record && asOwner(record);
     },
   };
 }
