@@ -105,7 +105,7 @@ async function lastMachines(
   }));
 }
 
-/** What `measure` says of the last ones of the source, and of the last ones of other sources, oldest first. */
+/** What `measure` says of the last ones of the source, and of those of other sources, oldest first. */
 async function ownAndOthers<T extends { sourceId: string }, M>(
   newestFirst: readonly T[],
   sourceId: string,

@@ -3,15 +3,15 @@
  * of the source, the forecast and the workflow's input derive from these rows.
  */
 import * as z from "zod";
-import type { AgentSystem } from "./machine.ts";
 
 /** What the last copy takes, apart from applying it. */
 export type CopyPart = "boot-environment" | "capture" | "scan";
 
 interface Row {
-  /** The system in which the source's agent makes the final sync, and keeps the fence until the commit. */
-  system: AgentSystem;
-  /** Whether it restarts the source into the boot environment, as some types of conversion do. */
+  /**
+   * Whether it restarts the source into the boot environment, as some types of conversion do: its agent makes
+   * the final sync there, and keeps the fence until the commit.
+   */
   restartsSource: boolean;
   /** What the last copy takes, in order. */
   copy: readonly CopyPart[];
@@ -21,13 +21,11 @@ interface Row {
 
 const rows = {
   hot: {
-    system: "original",
     restartsSource: false,
     copy: ["capture"],
     summary: "its listed services stop, and it keeps running",
   },
   cold: {
-    system: "boot-environment",
     restartsSource: true,
     copy: ["boot-environment", "scan"],
     summary:

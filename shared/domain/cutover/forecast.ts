@@ -73,13 +73,13 @@ export function forecastCutover(history: CutoverHistory, question: ForecastQuest
   const quiesce = fixed("quiesce");
   const copy = lastCopy(history.runs, quiesce.seconds);
   const copyPart = (part: CopyPart) => {
-    if (part === "capture") return partOf(part, copy.capture);
+    if (part === "capture") return partOf(part, copy.capture, guessOf(part));
     return part === "scan" ? scanPart(history.runs, question) : fixed(part);
   };
   const parts = [
     quiesce,
     ...quiesces[way].copy.map(copyPart),
-    partOf("apply", copy.apply),
+    partOf("apply", copy.apply, guessOf("apply")),
     ...(["clone", "define"] as const).map(fixed),
     ...(adapts ? [fixed("adapt")] : []),
     fixed("boot"),
@@ -119,17 +119,28 @@ export function isRehearsed(forecast: Pick<CutoverForecast, "parts">): boolean {
 
 type Part = CutoverForecast["parts"][number];
 
-function fixedPart(part: FixedPart, { durations, otherMachine, elsewhere }: CutoverHistory): Part {
-  const measured = estimateFrom(durations[part] ?? []);
-  if (measured) return partOf(part, measured);
+interface Guess {
+  from: GuessedFrom;
+  estimate: Estimate;
+}
+
+function fixedPart(part: FixedPart, history: CutoverHistory): Part {
+  return partOf(part, estimateFrom(history.durations[part] ?? []), fixedGuess(part, history));
+}
+
+function fixedGuess(part: FixedPart, { otherMachine, elsewhere }: CutoverHistory): Guess {
   const own = otherMachineGuess(part, estimateFrom(otherMachine.durations[part] ?? []));
-  if (own) return partOf(part, undefined, { from: "another-machine", estimate: own });
+  if (own) return { from: "another-machine", estimate: own };
   const others = doubled(estimateFrom(elsewhere[part] ?? []));
-  return partOf(part, undefined, others && { from: "other-sources", estimate: others });
+  return others ? { from: "other-sources", estimate: others } : guessOf(part);
+}
+
+function guessOf(part: keyof typeof GUESSED_SECONDS): Guess {
+  return { from: "nothing", estimate: GUESSED_SECONDS[part] };
 }
 
 /** Another machine can take much less or more: at least the range of a guess, and twice what it took. */
-function otherMachineGuess(part: OutagePart, estimate: Estimate | undefined): Estimate | undefined {
+function otherMachineGuess(part: FixedPart, estimate: Estimate | undefined): Estimate | undefined {
   const wide = doubled(estimate);
   if (!wide) return undefined;
   const { low, high } = GUESSED_SECONDS[part];
@@ -141,11 +152,7 @@ function doubled(estimate: Estimate | undefined): Estimate | undefined {
   return estimate && { ...estimate, low: estimate.low / 2, high: 2 * estimate.high };
 }
 
-function partOf(
-  part: OutagePart,
-  measured: Estimate | undefined,
-  guess: { from: GuessedFrom; estimate: Estimate } = { from: "nothing", estimate: GUESSED_SECONDS[part] },
-): Part {
+function partOf(part: OutagePart, measured: Estimate | undefined, guess: Guess): Part {
   const { expected, low, high } = measured ?? guess.estimate;
   return {
     ...{ part, seconds: rounded(expected), low: rounded(low), high: rounded(high) },

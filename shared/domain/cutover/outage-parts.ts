@@ -23,13 +23,11 @@ export const OUTAGE_PART_TITLES: Record<OutagePart, string> = {
   answer: "the machine's answer on its network",
 };
 
-/** Of a part that was never measured, in seconds. */
-export const GUESSED_SECONDS: Record<OutagePart, Estimate> = {
+/** Of a part that was never measured, in seconds. How long a scan takes depends on the disks. */
+export const GUESSED_SECONDS: Record<Exclude<OutagePart, "scan">, Estimate> = {
   quiesce: { expected: 10, low: 1, high: 60 },
   "boot-environment": { expected: 90, low: 30, high: 300 },
   capture: { expected: 30, low: 3, high: 300 },
-  // Of disks with nothing in use: a forecast knows what they have.
-  scan: { expected: 0, low: 0, high: 0 },
   apply: { expected: 15, low: 1, high: 120 },
   clone: { expected: 10, low: 0, high: 120 },
   adapt: { expected: 20, low: 2, high: 120 },
