@@ -3,6 +3,7 @@ import { posix } from "node:path";
 import { ReturnNotFencedError } from "#shared/errors.ts";
 import type { FileLocation } from "../boot-loaders/volumes.ts";
 import { type MountedVolume, readVolumes } from "../boot-loaders/volumes.ts";
+import { fstabEntries } from "../machine/fstab.ts";
 import { type Machine, readText } from "../machine/machine.ts";
 
 export interface ReturnPlace {
@@ -36,12 +37,9 @@ export async function returnPlaceOf(machine: Machine, folder: string): Promise<R
 
 /** Why services may start before it is mounted, or without it; `undefined` if they do not. */
 async function whyMaybeLate(machine: Machine, { mountPoint }: MountedVolume): Promise<string | undefined> {
-  const lines = ((await readText(machine, "/etc/fstab")) ?? "").split("\n");
-  const fields = lines
-    .map((line) => line.trim().split(/\s+/))
-    .filter(([first = "#"]) => !first.startsWith("#"));
-  const options = fields.find(([, at]) => at === mountPoint)?.[3]?.split(",");
+  const entries = fstabEntries((await readText(machine, "/etc/fstab")) ?? "");
+  const options = entries.find(({ place }) => place === mountPoint)?.options;
   if (!options) return "/etc/fstab does not name it";
-  const weak = options.find((one) => /^(noauto|nofail|x-systemd\.automount)$/.test(one));
+  const weak = options.split(",").find((one) => /^(noauto|nofail|x-systemd\.automount)$/.test(one));
   return weak && `/etc/fstab has it with ${weak}`;
 }

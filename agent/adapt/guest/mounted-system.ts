@@ -1,11 +1,13 @@
 import { lstat, mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { SourceDiskIdentity } from "#shared/protocol/wanted-machine.ts";
+import { volumesInTable } from "../../boot-loaders/return/encrypted-volumes.ts";
 import { runGuestTool, runGuestToolWithin, type ToolResult } from "../../browse/guest/tool.ts";
 import { mountVolume } from "../../browse/guest/volumes.ts";
 import { fileSystemOf } from "../../filesystems/file-systems.ts";
+import { fstabEntries } from "../../machine/fstab.ts";
 import type { DiskKey } from "../disk-key.ts";
-import { encryptedEntriesOf, entriesOf, neededMounts } from "./needed-mounts.ts";
+import { neededMounts } from "./needed-mounts.ts";
 import { type AttachedVolume, attachedVolumes, makeWritable, volumeNamed } from "./system-volumes.ts";
 import { closeVolumes, nameUnlocked, openedVolumes } from "./volume-layers.ts";
 
@@ -80,8 +82,8 @@ export class MountedSystem {
   /** As the system names them: its own programs look for the devices of its root. */
   async #nameEncrypted(disks: readonly SourceDiskIdentity[]): Promise<void> {
     const table = await readFile(join(ROOT, "etc/crypttab"), "latin1").catch(() => "");
-    for (const { name, device } of encryptedEntriesOf(table)) {
-      const uuid = volumeNamed(device, this.volumes, disks)?.uuid;
+    for (const { name, device } of volumesInTable(table)) {
+      const uuid = device && volumeNamed(device, this.volumes, disks)?.uuid;
       const inside = this.volumes.find(({ unlockedFrom }) => uuid !== undefined && unlockedFrom === uuid);
       const complaint = inside && (await nameUnlocked(inside, name));
       if (complaint !== undefined) throw new SystemUnusableError(`${name} cannot be named so: ${complaint}`);
@@ -114,7 +116,7 @@ async function onlyRoot(
   const found: Root[] = [];
   for (const volume of volumes) found.push(...(await rootsOn(volume)));
   const own = found.filter(({ volume, fstab }) =>
-    entriesOf(fstab).some(
+    fstabEntries(fstab).some(
       ({ device, place }) => place === "/" && volumeNamed(device, volumes, disks)?.device === volume.device,
     ),
   );

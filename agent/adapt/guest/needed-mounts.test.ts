@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { encryptedEntriesOf, neededMounts } from "./needed-mounts.ts";
+import { volumesInTable } from "../../boot-loaders/return/encrypted-volumes.ts";
+import { neededMounts } from "./needed-mounts.ts";
 
 test("what is on volumes of its own and may be read or changed is mounted, outer folders first", () => {
   const fstab = [
@@ -27,7 +28,7 @@ test("what is in memory or on the network is not mounted", () => {
 test("an encrypted volume has the name that its own table gives it", () => {
   const table =
     "# <target> <source>\nsda3_crypt UUID=aa none luks,discard\n\nswap /dev/sda5 /dev/urandom swap\n";
-  expect(encryptedEntriesOf(table)).toEqual([
+  expect(volumesInTable(table).map(({ name, device }) => ({ name, device }))).toEqual([
     { name: "sda3_crypt", device: "UUID=aa" },
     { name: "swap", device: "/dev/sda5" },
   ]);
