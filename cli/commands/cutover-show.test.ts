@@ -1,9 +1,8 @@
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { CutoverRecord } from "#shared/domain/cutover/cutover.ts";
 import { cutoverOf } from "#shared/domain/cutover/view.ts";
 import { aCutover } from "#shared/domain/testing/cutover-record.ts";
+import { FakeApi } from "../testing/fake-api.ts";
 import { recordedRun } from "../testing/recorded-run.ts";
 
 const at = (time: string) => `2030-01-01T${time}.000Z`;
@@ -20,25 +19,18 @@ const end = (state: CutoverRecord["state"], change: Partial<CutoverRecord>) => {
   const ended = { name: state, at: at("22:09:00") };
   return shown({ state, states: [...states, ended], endedAt: ended.at, ...change });
 };
-let server: Server;
+let api: FakeApi;
 /** What the API answers, in order; the last for all further calls. */
 let answers: object[];
 
 beforeEach(async () => {
   let calls = 0;
-  server = createServer((_, response) => {
-    response.writeHead(200, { "content-type": "application/json" });
-    response.end(JSON.stringify(answers[calls++] ?? answers.at(-1)));
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  api = await FakeApi.start(() => answers[calls++] ?? answers.at(-1));
 });
-afterEach(() => server.close());
+afterEach(() => api.close());
 
 const follow = (...words: string[]) =>
-  recordedRun(["cutover", "show", "cut_1", "--wait", ...words], {
-    CAUSEWAY_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    CAUSEWAY_TOKEN: "t",
-  });
+  recordedRun(["cutover", "show", "cut_1", "--wait", ...words], api.environment);
 const completed: Partial<CutoverRecord> = {
   machine: {
     ...{ hypervisor: "libvirt", name: "pine-1", uuid: "0b2f5c0a-7d61-8c3e-8f00-1a2b3c4d5e6f" },

@@ -1,6 +1,5 @@
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { FakeApi } from "../testing/fake-api.ts";
 import { recordedRun } from "../testing/recorded-run.ts";
 
 const at = "2030-01-05T21:00:00.000Z";
@@ -21,7 +20,7 @@ const shown = {
   },
   ...{ states: [{ name: "waiting", at }], requestedBy: "ada", createdAt: at },
 };
-let server: Server;
+let api: FakeApi;
 /** What the API says of the cutover. */
 let answered: object;
 let asked: { route: string; body: unknown }[];
@@ -29,29 +28,14 @@ let asked: { route: string; body: unknown }[];
 beforeEach(async () => {
   asked = [];
   answered = shown;
-  server = createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on("data", (chunk: Buffer) => chunks.push(chunk));
-    request.on("end", () => {
-      const text = Buffer.concat(chunks).toString();
-      asked.push({
-        route: `${request.method} ${request.url}`,
-        body: text === "" ? undefined : JSON.parse(text),
-      });
-      const isList = request.method === "GET" && request.url?.startsWith("/cutovers?");
-      response.writeHead(200, { "content-type": "application/json" });
-      response.end(JSON.stringify(isList ? { items: [answered], cursor: null } : answered));
-    });
+  api = await FakeApi.start(({ method, path, body }) => {
+    asked.push({ route: `${method} ${path}`, body });
+    return method === "GET" && path.startsWith("/cutovers?") ? { items: [answered], cursor: null } : answered;
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
 });
-afterEach(() => server.close());
+afterEach(() => api.close());
 
-const causeway = (...words: string[]) =>
-  recordedRun(words, {
-    CAUSEWAY_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    CAUSEWAY_TOKEN: "t",
-  });
+const causeway = (...words: string[]) => recordedRun(words, api.environment);
 const machine = ["--hypervisor", "libvirt", "--nic", "bridge:br0,keep=eth0"];
 
 test("create sends the windows, the machine and the limits, and shows the forecast", async () => {

@@ -1,6 +1,5 @@
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { FakeApi } from "../testing/fake-api.ts";
 import { recordedRun } from "../testing/recorded-run.ts";
 
 const at = "2030-01-01T00:00:00.000Z";
@@ -12,32 +11,22 @@ const adaptation = {
   changes: [{ path: "/etc/fstab", why: ["disks have other names"], diff: "-/dev/sda2 /\n+UUID=aa /" }],
   ...{ commands: [], notes: [], isApplied: true, stale: [], computeSeconds: 95, applySeconds: 40 },
 };
-let server: Server;
+let api: FakeApi;
 let asked: unknown[];
 
 beforeEach(async () => {
   asked = [];
   const result = { verdict: "booted", reason: "the login prompt appeared", seconds: 41 };
-  server = createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on("data", (chunk: Buffer) => chunks.push(chunk));
-    request.on("end", () => {
-      const isPost = request.method === "POST";
-      if (isPost) asked.push(JSON.parse(Buffer.concat(chunks).toString()));
-      response.writeHead(isPost ? 202 : 200, { "content-type": "application/json" });
-      const ended = { ...begun, state: "completed", result, adaptation, endedAt: at };
-      response.end(JSON.stringify(isPost ? begun : ended));
-    });
+  api = await FakeApi.start(({ method, body }) => {
+    if (method !== "POST") return { ...begun, state: "completed", result, adaptation, endedAt: at };
+    asked.push(body);
+    return begun;
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
 });
-afterEach(() => server.close());
+afterEach(() => api.close());
 
 const drill = (...words: string[]) =>
-  recordedRun(["drill", "rp_1", "--target", "agt_2", ...words], {
-    CAUSEWAY_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    CAUSEWAY_TOKEN: "t",
-  });
+  recordedRun(["drill", "rp_1", "--target", "agt_2", ...words], api.environment);
 
 test("a drill that adapts its clone shows each change with its reason", async () => {
   const { code, stdout } = await drill("--adapt", "--wait");

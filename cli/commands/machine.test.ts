@@ -1,13 +1,12 @@
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { FakeApi } from "../testing/fake-api.ts";
 import { recordedRun } from "../testing/recorded-run.ts";
 
 const machine = {
   ...{ hypervisor: "libvirt", name: "pine-1", uuid: "0b2f5c0a-7d61-8c3e-8f00-1a2b3c4d5e6f" },
   ...{ bootDisk: "sdb", bootReason: "the source's system started from it" },
 };
-let server: Server;
+let api: FakeApi;
 let asked: unknown[];
 /** What the target host answers. */
 let outcome: object;
@@ -17,26 +16,15 @@ beforeEach(async () => {
   outcome = { state: "succeeded", machine };
   const head = { id: "cnv_1.define-machine.1", ownerId: "cnv_1", targetId: "agt_1", action: "define" };
   const at = { issuedAt: "2030-01-01T00:00:00.000Z", requestedBy: "ada" };
-  server = createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on("data", (chunk: Buffer) => chunks.push(chunk));
-    request.on("end", () => {
-      const isPost = request.method === "POST";
-      if (isPost) asked.push(JSON.parse(Buffer.concat(chunks).toString()));
-      const ended = { ...head, ...at, endedAt: at.issuedAt, ...outcome };
-      response.writeHead(isPost ? 202 : 200, { "content-type": "application/json" });
-      response.end(JSON.stringify(isPost ? { ...head, ...at, state: "pending" } : { items: [ended] }));
-    });
+  api = await FakeApi.start(({ method, body }) => {
+    if (method !== "POST") return { items: [{ ...head, ...at, endedAt: at.issuedAt, ...outcome }] };
+    asked.push(body);
+    return { ...head, ...at, state: "pending" };
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
 });
-afterEach(() => server.close());
+afterEach(() => api.close());
 
-const machineCli = (...words: string[]) =>
-  recordedRun(["machine", ...words], {
-    CAUSEWAY_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    CAUSEWAY_TOKEN: "t",
-  });
+const machineCli = (...words: string[]) => recordedRun(["machine", ...words], api.environment);
 
 test("defining a machine says what is defined where, and which disk boots for which reason", async () => {
   const { code, stdout } = await machineCli(

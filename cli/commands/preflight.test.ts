@@ -1,9 +1,8 @@
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { preflightRules } from "#shared/domain/preflight.ts";
 import { aBootImage, aConversion, anInventory, aSource, aTarget } from "#shared/domain/testing/records.ts";
 import { untouchedWhereabouts } from "#shared/domain/whereabouts.ts";
+import { FakeApi } from "../testing/fake-api.ts";
 import { recordedRun } from "../testing/recorded-run.ts";
 
 const rules = preflightRules({
@@ -17,21 +16,14 @@ const rules = preflightRules({
   bootImage: aBootImage(),
 });
 
-let server: Server;
-let environment: Record<string, string>;
+let api: FakeApi;
 beforeAll(async () => {
-  server = createServer((_, response) => {
-    response.setHeader("content-type", "application/json");
-    response.end(JSON.stringify({ ok: false, rules }));
-  }).listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as AddressInfo;
-  environment = { CAUSEWAY_URL: `http://127.0.0.1:${port}`, CAUSEWAY_TOKEN: "t" };
+  api = await FakeApi.start(() => ({ ok: false, rules }));
 });
-afterAll(() => new Promise((resolve) => server.close(resolve)));
+afterAll(() => api.close());
 
 const preflight = (...more: string[]) =>
-  recordedRun(["preflight", "agt_source", "--type", "remote-cold", ...more], environment);
+  recordedRun(["preflight", "agt_source", "--type", "remote-cold", ...more], api.environment);
 
 test("the table has a line for each rule, and the remedies of those that fail are below it", async () => {
   const { code, stdout, stderr } = await preflight();

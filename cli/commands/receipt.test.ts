@@ -1,28 +1,20 @@
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { BootReceiptContent, BootReceiptItem, BootStateOutcome } from "#shared/protocol/boot-receipt.ts";
 import { signBootReceipt } from "#shared/protocol/boot-receipt-signature.ts";
 import { type AgentKey, createAgentKey } from "#shared/protocol/testing/agent-key.ts";
+import { FakeApi } from "../testing/fake-api.ts";
 import { recordedRun } from "../testing/recorded-run.ts";
 
 const stateOf = (letter: string) => ({ present: true, sha256: letter.repeat(64), sizeBytes: 1024 }) as const;
 
 let agent: AgentKey;
 let kept: unknown;
-let server: Server;
-let environment: Record<string, string>;
+let api: FakeApi;
 beforeAll(async () => {
   agent = await createAgentKey();
-  server = createServer((_, response) => {
-    response.setHeader("content-type", "application/json");
-    response.end(JSON.stringify(kept));
-  }).listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as AddressInfo;
-  environment = { CAUSEWAY_URL: `http://127.0.0.1:${port}`, CAUSEWAY_TOKEN: "t" };
+  api = await FakeApi.start(() => kept);
 });
-afterAll(() => new Promise((resolve) => server.close(resolve)));
+afterAll(() => api.close());
 
 /** The command for a receipt in which one item has this outcome. */
 function receipt(outcome: BootStateOutcome) {
@@ -55,7 +47,7 @@ function receipt(outcome: BootStateOutcome) {
   };
   const signed = signBootReceipt(content, agent.keyPem, agent.certificatePem);
   kept = { conversionId: "cnv_1", receipt: signed, receivedAt: at, certificatePem: agent.certificatePem };
-  return recordedRun(["receipt", "cnv_1"], environment);
+  return recordedRun(["receipt", "cnv_1"], api.environment);
 }
 
 test("an unchanged boot state is a success", async () => {

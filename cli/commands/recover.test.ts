@@ -1,6 +1,5 @@
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { FakeApi } from "../testing/fake-api.ts";
 import { recordedRun } from "../testing/recorded-run.ts";
 
 const at = "2030-01-01T00:00:00.000Z";
@@ -12,7 +11,7 @@ const machine = {
   ...{ hypervisor: "libvirt", name: "pine-1", uuid: "0b2f5c0a-7d61-8c3e-8f00-1a2b3c4d5e6f" },
   ...{ bootDisk: "sda", bootReason: "it is the only disk" },
 };
-let server: Server;
+let api: FakeApi;
 let asked: { url: string | undefined; body: unknown }[];
 /** How the recovery ends. */
 let end: object;
@@ -21,25 +20,19 @@ beforeEach(async () => {
   asked = [];
   const answer = { seconds: 41, reason: "the login prompt appeared" };
   end = { state: "completed", machine, answer, rtoSeconds: 93.5 };
-  server = createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on("data", (chunk: Buffer) => chunks.push(chunk));
-    request.on("end", () => {
-      const isPost = request.method === "POST";
-      if (isPost) asked.push({ url: request.url, body: JSON.parse(Buffer.concat(chunks).toString()) });
-      response.writeHead(isPost ? 202 : 200, { "content-type": "application/json" });
-      response.end(JSON.stringify(isPost ? begun : { ...begun, ...end, endedAt: at }));
-    });
+  api = await FakeApi.start(({ method, path, body }) => {
+    if (method !== "POST") return { ...begun, ...end, endedAt: at };
+    asked.push({ url: path, body });
+    return begun;
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
 });
-afterEach(() => server.close());
+afterEach(() => api.close());
 
 const recover = (...words: string[]) =>
-  recordedRun(["recover", "agt_1", "--target", "agt_2", "--hypervisor", "libvirt", ...words], {
-    CAUSEWAY_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    CAUSEWAY_TOKEN: "t",
-  });
+  recordedRun(
+    ["recover", "agt_1", "--target", "agt_2", "--hypervisor", "libvirt", ...words],
+    api.environment,
+  );
 
 test("a recovery that is waited for shows its machine, its point and the time until the first answer", async () => {
   const { code, stdout } = await recover("--test-network", "--wait", "--memory", "2048", "--adapt");
