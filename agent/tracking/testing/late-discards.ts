@@ -1,5 +1,6 @@
 /** For tests: what a copy of a frozen file system may differ in. */
 import { tool } from "../../filesystems/testing/test-image.ts";
+import { blocksInUse } from "./btrfs-blocks.ts";
 
 /** Of the file systems that these tests make. */
 const BLOCK_BYTES = 4096;
@@ -26,20 +27,34 @@ const FREE_RUNS: Readonly<Record<string, (image: string) => [first: number, coun
 
 /**
  * The offsets at which a copy differs from the disk as it was just before its thaw, in blocks of 4 KiB. Of
- * ext4 and XFS without those that may have been discarded between the last read and then: a freeze does not
- * stop discards. Such a block is all zeros on the disk, and the file system's own tool calls it free.
+ * ext4, XFS and btrfs without those that may have been discarded between the last read and then: a freeze
+ * does not stop discards. Such a block is all zeros on the disk, and the file system's own tool calls it
+ * free. `others`: images of the file system's other disks.
  */
 export function differencesBesidesLateDiscards(
   copy: Buffer,
-  { image, content, fileSystem }: { image: string; content: Buffer; fileSystem: string },
+  frozen: { image: string; content: Buffer; fileSystem: string; others?: readonly string[] },
 ): number[] {
+  const { image, content, fileSystem, others = [] } = frozen;
   const differing: number[] = [];
   for (let at = 0; at < content.length; at += BLOCK_BYTES)
     if (copy.compare(content, at, at + BLOCK_BYTES, at, at + BLOCK_BYTES) !== 0) differing.push(at);
   if (differing.length === 0) return differing;
-  const runs = FREE_RUNS[fileSystem]?.(image) ?? [];
-  const isFree = (block: number) => runs.some(([first, count]) => block >= first && block < first + count);
+  const isFree = freeBlocks(fileSystem, image, others);
   return differing.filter(
     (at) => !isFree(at / BLOCK_BYTES) || !ZEROS.equals(content.subarray(at, at + BLOCK_BYTES)),
   );
+}
+
+function freeBlocks(
+  fileSystem: string,
+  image: string,
+  others: readonly string[],
+): (block: number) => boolean {
+  if (fileSystem === "btrfs") {
+    const used = blocksInUse(image, others);
+    return (block) => !used.has(block);
+  }
+  const runs = FREE_RUNS[fileSystem]?.(image) ?? [];
+  return (block) => runs.some(([first, count]) => block >= first && block < first + count);
 }
