@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -27,6 +28,20 @@ test("files that claim to be empty, as the kernel's do, are read; huge ones only
     expect((await machine.read(join(folder, "huge")))?.length).toBe(2 ** 20);
     await writeFile(join(folder, "empty"), "");
     expect((await readFolder(machine, folder)).map((file) => file.path)).toEqual([join(folder, "huge")]);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test("files of every size below a mebibyte are read whole", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "machine-"));
+  const path = join(folder, "file");
+  try {
+    for (const length of [1, 4095, 4096, 4097, 16_384, 65_537, 2 ** 20 - 1, 2 ** 20]) {
+      const content = randomBytes(length);
+      await writeFile(path, content);
+      expect((await machine.read(path))?.equals(content), String(length)).toBe(true);
+    }
   } finally {
     await rm(folder, { recursive: true });
   }

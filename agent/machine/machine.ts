@@ -29,6 +29,8 @@ export interface ProgramOutput {
 }
 
 const READ_LIMIT_BYTES = 2 ** 20;
+/** Holds almost every file that describes a machine. */
+const FIRST_READ_BYTES = 4096;
 /** A disk that does not answer also blocks reads of files, file systems and tools that look at it. */
 export const ANSWER_LIMIT_MS = 20_000;
 const OUTPUT_LIMIT_BYTES = 16 * 2 ** 20;
@@ -110,12 +112,13 @@ async function readWhole(path: string): Promise<Buffer | undefined> {
     const file = await open(path, "r");
     try {
       // Files of the kernel claim to be empty; only a read shows their content.
-      const bytes = Buffer.alloc(READ_LIMIT_BYTES);
+      let bytes = Buffer.alloc(FIRST_READ_BYTES);
       let length = 0;
       for (;;) {
         const { bytesRead } = await file.read(bytes, length, bytes.length - length, null);
-        if (bytesRead === 0) return bytes.subarray(0, length);
         length += bytesRead;
+        if (bytesRead === 0 || length === READ_LIMIT_BYTES) return bytes.subarray(0, length);
+        if (length === bytes.length) bytes = Buffer.concat([bytes], Math.min(4 * length, READ_LIMIT_BYTES));
       }
     } finally {
       await file.close();
