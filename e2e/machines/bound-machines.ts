@@ -92,6 +92,11 @@ const NETWORK_MANAGER = [
   ...["NetworkManager.service", "NetworkManager-dispatcher.service"],
   "NetworkManager-wait-online.service",
 ];
+/**
+ * A busy computer emulates the first minutes slowly. Without these, systemd waits 90 s for a device of fstab
+ * and then ends in emergency mode, although the device is there.
+ */
+const SLOW_HARDWARE = "[Manager]\nDefaultTimeoutStartSec=15min\nDefaultDeviceTimeoutSec=15min\n";
 const GRUB_DEFAULTS = [
   'GRUB_DEFAULT=0\nGRUB_TIMEOUT=1\nGRUB_DISTRIBUTOR=Debian\nGRUB_CMDLINE_LINUX_DEFAULT=""',
   'GRUB_CMDLINE_LINUX="console=tty0 console=ttyS1,57600"\nGRUB_TERMINAL=console\nGRUB_DISABLE_LINUX_UUID=true\n',
@@ -106,6 +111,7 @@ export function buildBoundMachine(
   const files = {
     ...boundFiles(network, [layout.fileSystem, "crc32c_generic"]),
     "etc/default/grub": GRUB_DEFAULTS,
+    "etc/systemd/system.conf.d/slow-hardware.conf": SLOW_HARDWARE,
   };
   const disabled = NETWORK_MANAGER.filter((unit) => !enabled.includes(unit));
   return buildLayeredDisks({

@@ -3,10 +3,12 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 
 const GIVE_UP_MS = 600_000;
+/** What systemd shows when it waits for a person. */
+const EMERGENCY = /You are in emergency mode/;
 
 /**
- * What the machine shows until all patterns match. Rejects if they do not within ten minutes. A person who
- * sees what `at` matches types that line, once.
+ * What the machine shows until all patterns match. Rejects if they do not within ten minutes, or if its
+ * system gives up. A person who sees what `at` matches types that line, once.
  */
 export async function startOnHardware(
   options: readonly string[],
@@ -22,11 +24,9 @@ export async function startOnHardware(
   const left = new Set(typed);
   let output = "";
   const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const giveUp = setTimeout(
-    () =>
-      reject(new Error(`it does not show ${patterns.join(" and ")}, but ends with ${output.slice(-1500)}`)),
-    GIVE_UP_MS,
-  );
+  const fail = () =>
+    reject(new Error(`it does not show ${patterns.join(" and ")}, but ends with ${output.slice(-1500)}`));
+  const giveUp = setTimeout(fail, GIVE_UP_MS);
   // A machine that has ended reads nothing more; its end is what counts.
   machine.stdin.on("error", () => undefined);
   for (const stream of [machine.stdout, machine.stderr])
@@ -38,6 +38,7 @@ export async function startOnHardware(
           machine.stdin.write(`${one.line}\n`);
         }
       if (patterns.every((pattern) => pattern.test(output))) resolve(output);
+      else if (EMERGENCY.test(output)) fail();
     });
   machine.once("exit", () => reject(new Error(`the machine ended with ${output.slice(-1500)}`)));
   try {
