@@ -34,6 +34,13 @@ test("a boot image with the channel's driver browses, in a mode that its kernel'
   await expect(image.verify("kernel", join(folder, "vmlinuz"))).rejects.toThrow(BootImageInvalidError);
 });
 
+test("a guest that adapts runs the system's programs at the same addresses each time, so they are translated once", async () => {
+  await write("virtio_console");
+  expect(await openGuestImage(folder, "adapt")).toMatchObject({
+    commandLine: "console=ttyS0 causeway.adapt=1 causeway.deadline=0 norandmaps",
+  });
+});
+
 test("a boot image from before such guests, and a folder without one, are refused with what to do", async () => {
   await write("virtio_net");
   const refusal = { name: "BrowseImageUnusableError", hint: expect.stringContaining("npm run boot-image") };
