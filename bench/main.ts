@@ -1,11 +1,12 @@
 /**
  * Compares our capture and restore with other tools in one run: `npm run bench -- [--image FILE] [--runs N]
- * [--only NAME,…] [--part PART,…] [--json FILE]`.
+ * [--only NAME,…] [--part PART,…] [--machine NAME,…] [--json FILE]`.
  */
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { measureAdaptation } from "./adaptation.ts";
 import { type AgentMemory, measureAgentMemory } from "./agent-memory.ts";
 import { causeway } from "./causeway.ts";
 import { measureCost } from "./cost.ts";
@@ -23,6 +24,7 @@ const { values } = parseArgs({
     runs: { type: "string", default: "3" },
     only: { type: "string" },
     part: { type: "string" },
+    machine: { type: "string" },
     json: { type: "string" },
   },
 });
@@ -31,8 +33,10 @@ const cache = join(images, "bench");
 const image = values.image ?? (await debianImage(images));
 const runs = Number(values.runs);
 const wanted = values.only?.split(",");
-const PARTS = ["tools", "delta", "agents", "large-disks", "standby", "cost"] as const;
-const parts = new Set<string>(values.part?.split(",") ?? PARTS);
+const USUAL_PARTS = ["tools", "delta", "agents", "large-disks", "standby", "cost"] as const;
+/** The last one takes a quarter of an hour for each machine, and installs virt-v2v. */
+const PARTS = [...USUAL_PARTS, "adaptation"] as const;
+const parts = new Set<string>(values.part?.split(",") ?? USUAL_PARTS);
 const unknown = [...parts].filter((part) => !PARTS.some((known) => known === part));
 if (unknown.length > 0) throw new Error(`no part ${unknown.join(", ")}; there are ${PARTS.join(", ")}`);
 const contenders = [causeway, restic, borg, qemuImg].filter(({ name }) => !wanted || wanted.includes(name));
@@ -95,6 +99,9 @@ const report = {
   agents: isWanted("agents") ? await agentMemory() : [],
   largeDisks: isWanted("large-disks") ? await measureLargeDisks(cache) : [],
   ...(isWanted("standby") ? { standby: await measureStandbyDelta(image, cache, runs) } : {}),
+  ...(parts.has("adaptation")
+    ? { adaptation: await measureAdaptation(cache, values.machine?.split(",") ?? []) }
+    : {}),
   ...(isWanted("cost") ? { cost: await measureCost(runs) } : {}),
 };
 console.log(formatReport(report));

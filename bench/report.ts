@@ -1,3 +1,4 @@
+import { type AdaptationRun, formatAdaptation } from "./adaptation.ts";
 import type { AgentMemory } from "./agent-memory.ts";
 import type { DeltaRuns } from "./delta.ts";
 import type { ImageFacts } from "./image.ts";
@@ -44,6 +45,7 @@ export interface BenchReport {
   agents: AgentMemory[];
   largeDisks: LargeDisk[];
   standby?: StandbyDelta;
+  adaptation?: AdaptationRun[];
   /** By interval. */
   cost?: MonthlyCost[];
 }
@@ -87,7 +89,7 @@ export function toDelta({ pageBytes, blockBytes, measured }: DeltaRuns): DeltaRe
 }
 
 export function formatReport(report: BenchReport): string {
-  const { image, runs, capture, restore, delta, agents, largeDisks, standby, cost } = report;
+  const { image, runs, capture, restore, delta, agents, largeDisks, standby, adaptation, cost } = report;
   const mib = (bytes: number) => Math.round(bytes / 2 ** 20);
   const head = `${image.path}: ${mib(image.sizeBytes)} MiB, ${image.usedBytes} bytes (${mib(image.usedBytes)} MiB) in use; medians of ${runs} runs`;
   const memory = agents.map(
@@ -109,6 +111,7 @@ export function formatReport(report: BenchReport): string {
     ...tables,
     ...(delta ? ["", describeShipped(delta), ...table(delta.tracked), "", ...table(delta.scan)] : []),
     ...applied,
+    ...(adaptation ? ["", formatAdaptation(adaptation)] : []),
     ...(cost ? ["", formatCost(cost)] : []),
     ...(memory.length > 0 ? ["", "highest resident set", ...memory] : []),
   ].join("\n");

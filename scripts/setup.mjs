@@ -1,7 +1,7 @@
 /**
  * Installs what a script of package.json needs, and only what is missing: `node scripts/setup.mjs
- * [test|demo|boot-image|bench|databases|libvirt]…`. Plain JavaScript for Node 20, because it installs the
- * Node that can run TypeScript.
+ * [test|demo|boot-image|bench|databases|libvirt|virt-v2v]…`. Plain JavaScript for Node 20, because it
+ * installs the Node that can run TypeScript.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -43,6 +43,9 @@ const PACKAGES = {
   databases: ["postgresql", "mariadb-server-core", "mariadb-client"],
   // The test of the machines that stay installs them. It starts the daemons itself if there is no systemd.
   libvirt: [...MACHINES, "libvirt-daemon-system", "libvirt-clients", "systemd-container"],
+  // The bench's part that compares with it installs it. It starts a kernel of this computer, and copies with
+  // programs that its package does not depend on.
+  "virt-v2v": ["virt-v2v", "nbdkit", "libnbd-bin", "libguestfs-xfs", "linux-image-amd64"],
   bench: [...MACHINES, ...DISKS, ...DEBIAN_IMAGE, ...TRACKER, "restic", "borgbackup"],
 };
 
