@@ -55,6 +55,11 @@ export class SystemdHost implements AsyncDisposable {
     return host;
   }
 
+  /** What a line of shell printed there. Rejects if it fails. */
+  shell(line: string): Promise<string> {
+    return this.#run("sh", "-c", line);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const { exitCode, signalCode } = this.#container;
     const ended = exitCode === null && signalCode === null ? once(this.#container, "exit") : undefined;
@@ -81,13 +86,26 @@ function words(root: string, folder: string): string[] {
   ];
 }
 
-/** The container's first process, which is the only child of the program that made it. */
+/**
+ * The container's first process. The program that makes the container has a child before, which makes that
+ * process and ends.
+ */
 async function initOf(container: ChildProcess): Promise<number> {
   const deadline = performance.now() + START_LIMIT_MS;
   while (container.exitCode === null && performance.now() < deadline) {
     const children = readFileSync(`/proc/${container.pid}/task/${container.pid}/children`, "utf8").trim();
-    if (/^\d+$/.test(children)) return Number(children);
+    if (/^\d+$/.test(children) && isFirstOfItsOwn(children)) return Number(children);
     await wait(50);
   }
   throw new Error("systemd-nspawn did not start a container");
+}
+
+/** Whether it is the first process of a container, as this computer sees it. */
+function isFirstOfItsOwn(id: string): boolean {
+  try {
+    return /^NSpid:\t.*\t1$/m.test(readFileSync(`/proc/${id}/status`, "utf8"));
+  } catch {
+    // It has ended.
+    return false;
+  }
 }
