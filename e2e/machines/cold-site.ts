@@ -19,6 +19,12 @@ import {
 
 const root = join(import.meta.dirname, "../..");
 
+/** Where the packages of boot images come from. */
+export const DEBIAN_MIRRORS = {
+  mirror: "http://deb.debian.org/debian",
+  securityMirror: "http://deb.debian.org/debian-security",
+};
+
 export const keyDir: string = join(cacheDir, "boot-image-key");
 
 export interface ColdSiteOptions extends MachineSiteOptions {
@@ -113,8 +119,7 @@ export async function cachedBootImage(log: (line: string) => void): Promise<stri
     outDir,
     keyDir,
     sourceDateEpoch: 1_686_355_200,
-    mirror: "http://deb.debian.org/debian",
-    securityMirror: "http://deb.debian.org/debian-security",
+    ...DEBIAN_MIRRORS,
     log,
   });
   writeFileSync(pointer, dir);

@@ -82,9 +82,9 @@ export class Installation {
     this.#start(name, ["agent", ...identity, "--data", join(this.dir, name), ...options], enter);
   }
 
-  /** Starts an agent that has enrolled before. */
-  startAgent(name: string): void {
-    this.#start(name, ["agent", "--data", join(this.dir, name)]);
+  /** Starts an agent that has enrolled before. `enter`: as for `enrol`. */
+  startAgent(name: string, enter: readonly string[] = []): void {
+    this.#start(name, ["agent", "--data", join(this.dir, name)], enter);
   }
 
   daemon(name: string): Daemon {

@@ -23,7 +23,11 @@ export interface GrubRig {
 }
 
 /** `modules` is GRUB's `i386-pc` folder, in any version that the installed grub-mkimage understands. */
-export async function makeGrubRig(dir: string, modules: string): Promise<GrubRig> {
+export async function makeGrubRig(
+  dir: string,
+  modules: string,
+  sizeBytes: number = DISK_BYTES,
+): Promise<GrubRig> {
   const images = join(dir, "root/boot/grub/i386-pc");
   await mkdir(images, { recursive: true });
   await cp(join(modules, "boot.img"), join(images, "boot.img"));
@@ -34,9 +38,9 @@ export async function makeGrubRig(dir: string, modules: string): Promise<GrubRig
   ]);
   const disk = join(dir, "disk.raw");
   await writeFile(disk, "");
-  await truncate(disk, DISK_BYTES);
+  await truncate(disk, sizeBytes);
   await run("sfdisk", ["-q", disk], { input: "label: dos\nstart=2048, type=c, bootable\n" });
-  await run("mformat", ["-i", `${disk}@@1M`, "-T", String((DISK_BYTES - MIB) / 512), "-N", "1a2b3c4d", "::"]);
+  await run("mformat", ["-i", `${disk}@@1M`, "-T", String((sizeBytes - MIB) / 512), "-N", "1a2b3c4d", "::"]);
   await run("mmd", ["-i", `${disk}@@1M`, "::/boot", `::${FOLDER}`]);
   await embedBiosGrub(disk, join(dir, "root"), CORE_PLACE);
   return { disk };
