@@ -2,10 +2,10 @@ import { GuestAnswerInvalidError } from "#agent/browse/errors.ts";
 import type { Entry, EntryType } from "#agent/browse/messages.ts";
 import type { ReplyPart } from "#agent/browse/reply.ts";
 import { tarEnd, tarHeader, tarPadding } from "#agent/browse/tar.ts";
+import { pathText } from "#shared/path-text.ts";
 import { bytes } from "#shared/units.ts";
 import type { CliCall } from "./command.ts";
 import { NewFile } from "./new-file.ts";
-import { pathText } from "./path-text.ts";
 import { ProgressLine } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
 

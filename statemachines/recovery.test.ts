@@ -206,3 +206,65 @@ test("the system is adapted to the defined machine before that starts, if that w
   expect(failed.outcome).toMatchObject({ status: "FAILED", error: "MachineRunningError" });
   expect(failed.commands.at(-1)).toBe("adapt-machine");
 });
+
+const PROVE = { prove: { frozenFrom: "2030-01-01T00:00:00.000Z", budgetSeconds: 60 } };
+const proved = (recovery: RecoveryRun) => recovery.world.payloads("RecordProof");
+
+test("the clone is compared with its source before the machine is defined, if that was asked for", async () => {
+  const recovery = await new RecoveryRun({}, PROVE).run();
+  expect(recovery.outcome.status).toBe("SUCCEEDED");
+  expect(recovery.commands).toEqual([
+    ...["materialise", "verify", "hash-files", "compare-files", "define-machine", "bring-up-machine"],
+  ]);
+  const [, , hash, compare] = recovery.dispatched;
+  expect(hash?.agentId).toBe("agt_source");
+  expect(commandKinds["hash-files"].input.parse(hash?.input)).toEqual({
+    ...{ ownerId: RECOVERY_ID, pointId: "rp_1", disks: ["vda"], ...PROVE.prove },
+  });
+  expect(compare?.agentId).toBe("agt_target");
+  expect(commandKinds["compare-files"].input.parse(compare?.input)).toMatchObject({
+    ...{ ownerId: RECOVERY_ID, sourceId: "agt_source", pointId: "rp_1", files: 2 },
+    disks: [{ name: "vda", path: "/images/vda" }],
+  });
+  expect(proved(recovery)).toMatchObject([
+    { ownerId: RECOVERY_ID, pointId: "rp_1", hashed: { files: 2 }, compared: { equal: 2 } },
+  ]);
+});
+
+test("a clone of a standby is compared, too", async () => {
+  const recovery = await new RecoveryRun({}, { ...PROVE, standbyPlanId: "plan_1" }).run();
+  expect(recovery.commands.slice(0, 3)).toEqual(["clone-standby", "hash-files", "compare-files"]);
+});
+
+test.each([
+  ["hash-files", "UnknownCommandError", { failure: { Error: "UnknownCommandError" } }],
+  ["compare-files", "NoBootImageError", { hashed: { files: 2 }, failure: { Error: "NoBootImageError" } }],
+])("if %s fails, the proof says why, and the recovery continues", async (kind, name, found) => {
+  const recovery = await new RecoveryRun({ [kind]: [fail(name)] }, PROVE).run();
+  expect(recovery.outcome.status).toBe("SUCCEEDED");
+  expect(proved(recovery)).toMatchObject([found]);
+});
+
+test("a source that does not answer is waited for half an hour, and no file is compared then", async () => {
+  const recovery = await new RecoveryRun({ "hash-files": [silent] }, PROVE).run();
+  await recovery.world.clock.advance(3_600_000);
+  expect(recovery.outcome.status).toBe("SUCCEEDED");
+  expect(proved(recovery)).toMatchObject([{ failure: { Error: "States.HeartbeatTimeout" } }]);
+  expect(recovery.commands).not.toContain("compare-files");
+});
+
+test("if nothing can be compared, the target host is not asked", async () => {
+  const nothing = succeed({ list: undefined, files: 0 });
+  const recovery = await new RecoveryRun({ "hash-files": [nothing] }, PROVE).run();
+  expect(recovery.outcome.status).toBe("SUCCEEDED");
+  expect(recovery.commands).not.toContain("compare-files");
+  expect(proved(recovery)).toMatchObject([{ hashed: { files: 0 } }]);
+});
+
+test("a difference ends the recovery before a machine is defined", async () => {
+  const functions = { RecordProof: () => throwing("CopyDiffersError") };
+  const recovery = await new RecoveryRun({}, { ...PROVE, functions }).run();
+  expect(recovery.outcome).toMatchObject({ status: "FAILED", error: "CopyDiffersError" });
+  expect(recovery.commands.at(-1)).toBe("compare-files");
+  expect(recovery.world.payloads("AbandonRecovery")).toHaveLength(1);
+});

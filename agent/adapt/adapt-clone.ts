@@ -16,7 +16,7 @@ import { printable } from "../hooks/printable.ts";
 import type { GuestDisk } from "../hypervisor/guest.ts";
 import { BootImageMachine } from "../hypervisor/qemu/boot-image-machine.ts";
 import { type AdaptationRecord, addInputs } from "./adaptation-record.ts";
-import type { DiskKey } from "./disk-key.ts";
+import { type DiskKey, KEY_MEMORY_MIB, sentKeys } from "./disk-key.ts";
 import { SystemNotAdaptedError } from "./errors.ts";
 import {
   ADAPT_PORT,
@@ -35,8 +35,6 @@ const ANSWER_LIMIT_MS = 25 * 60_000;
 const MOST_HOURS = 3;
 /** An initramfs and the programs that build it are in the guest's memory at the same time. */
 const LEAST_MEMORY_MIB = 1536;
-/** The most that `cryptsetup` chooses for deriving a key. */
-const KEY_MEMORY_MIB = 1024;
 const END_LIMIT_MS = 60_000;
 const PIECE_BYTES = 128 * 1024;
 
@@ -69,7 +67,7 @@ export async function computeOnClone(
   await mkdir(options.contentsDir, { recursive: true, mode: 0o700 });
   const disks = attachedOf(options);
   return withGuest(options, "discarded", async (guest) => {
-    await guest.ask({ task: "compute", disks, ...keysFor(options), wanted });
+    await guest.ask({ task: "compute", disks, ...sentKeys(options.keys ?? []), wanted });
     const record: AdaptationRecord = {
       ...{ disks, wanted, inputs: {}, changes: [], commands: [], notes: [] },
     };
@@ -100,7 +98,7 @@ export async function applyToClone(
   { inputs, changes }: AdaptationRecord,
 ): Promise<{ stale: string[] }> {
   return withGuest(options, "kept", async (guest) => {
-    await guest.ask({ task: "apply", disks: attachedOf(options), ...keysFor(options) });
+    await guest.ask({ task: "apply", disks: attachedOf(options), ...sentKeys(options.keys ?? []) });
     const all = Object.entries(inputs);
     for (let at = 0; at < all.length; at += INPUTS_AT_ONCE)
       await guest.ask({ task: "inputs", inputs: all.slice(at, at + INPUTS_AT_ONCE) });
@@ -123,11 +121,6 @@ function attachedOf({ disks }: AdaptedClone): SourceDiskIdentity[] {
     ...(wwid === undefined ? {} : { wwid }),
     ...(isOnly === undefined ? {} : { isOnly }),
   }));
-}
-
-function keysFor({ keys = [] }: AdaptedClone): Pick<AdaptTask & { task: "apply" }, "keys"> {
-  if (keys.length === 0) return {};
-  return { keys: keys.map(({ uuid, key }) => ({ uuid, key: key.toString("base64") })) };
 }
 
 async function withGuest<T>(

@@ -4,6 +4,7 @@ import { MachineRunningError } from "#shared/errors.ts";
 import { canonicalJson } from "#shared/protocol/canonical-json.ts";
 import type { CommandInput, CommandOutput } from "#shared/protocol/commands.ts";
 import type { HypervisorKind } from "#shared/protocol/defined-machine.ts";
+import { NoBootImageError } from "../browse/errors.ts";
 import { AgentRecords, type RecordsOptions } from "../commands/agent-records.ts";
 import type { ConversionImages } from "../commands/conversion-images.ts";
 import type { ExecutionContext, Executors } from "../commands/executor.ts";
@@ -13,7 +14,7 @@ import { insideFolder } from "../machine/inside-folder.ts";
 import { applyToClone, type CloneDisk, computeOnClone } from "./adapt-clone.ts";
 import { AdaptationRecord } from "./adaptation-record.ts";
 import type { DiskKey } from "./disk-key.ts";
-import { NoBootImageError, SystemNotAdaptedError } from "./errors.ts";
+import { SystemNotAdaptedError } from "./errors.ts";
 
 /** All diffs together: the answer is one message. */
 const MOST_SHOWN_CHARACTERS = 60_000;

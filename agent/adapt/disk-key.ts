@@ -7,7 +7,7 @@ import { insideFolder } from "../machine/inside-folder.ts";
 export const DISK_KEYS_FOLDER = "/etc/causeway/disk-keys";
 
 /** As `blkid` and `cryptsetup luksUUID` print it. */
-export const LuksUuid = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+const LuksUuid = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
 
 /** Longer ones are other files. */
 const MOST_KEY_BYTES = 8192;
@@ -19,6 +19,25 @@ export interface DiskKey {
   uuid: string;
   /** A passphrase without an end of line, or the content of a key file. */
   key: Buffer;
+}
+
+/** As a guest gets them; absent without keys, as in boot images from before there were any. */
+export const SentKeys = z
+  .array(z.strictObject({ uuid: LuksUuid, key: z.base64().max(16_384) }))
+  .max(64)
+  .optional();
+export type SentKeys = z.infer<typeof SentKeys>;
+
+/** The most that `cryptsetup` chooses for deriving a key; a guest that gets any needs as much more. */
+export const KEY_MEMORY_MIB = 1024;
+
+export function sentKeys(keys: readonly DiskKey[]): { keys?: SentKeys } {
+  if (keys.length === 0) return {};
+  return { keys: keys.map(({ uuid, key }) => ({ uuid, key: key.toString("base64") })) };
+}
+
+export function receivedKeys(keys: SentKeys = []): DiskKey[] {
+  return keys.map(({ uuid, key }) => ({ uuid, key: Buffer.from(key, "base64") }));
 }
 
 /**

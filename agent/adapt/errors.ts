@@ -19,15 +19,3 @@ export class SystemNotAdaptedError extends CausewayError {
     this.hint = HINTS[disks];
   }
 }
-
-/** This target host cannot start the guest that adapts systems. */
-export class NoBootImageError extends CausewayError {
-  override readonly name = "NoBootImageError";
-  readonly retryable = false;
-  readonly hint =
-    "Build a boot image (`npm run boot-image`), copy its folder to the target host, and start the agent there once with `--boot-image FOLDER`.";
-
-  constructor() {
-    super("this target host has no boot image, in which it could adapt a system");
-  }
-}

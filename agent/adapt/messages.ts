@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { Sha256 } from "#shared/protocol/boot-image.ts";
 import { MOST_DIFF_CHARACTERS, SourceDiskIdentity, WantedMachine } from "#shared/protocol/wanted-machine.ts";
-import { LuksUuid } from "./disk-key.ts";
+import { SentKeys } from "./disk-key.ts";
 
 /** The name of the guest's port on the channel. */
 export const ADAPT_PORT = "causeway.adapt";
@@ -39,19 +39,13 @@ const Inputs = z.array(z.tuple([z.string().min(1).max(4096), Sha256])).max(INPUT
 /** In the order in which they are attached. */
 const Disks = z.array(SourceDiskIdentity).min(1).max(256);
 
-/** Absent without keys, as in boot images from before there were any. */
-const Keys = z
-  .array(z.strictObject({ uuid: LuksUuid, key: z.base64().max(16_384) }))
-  .max(64)
-  .optional();
-
 /**
  * What the guest is asked. `compute` is one message. `apply` is followed by `inputs`, by each `change` with
  * its content in data frames, and by `end`.
  */
 export const AdaptTask = z.discriminatedUnion("task", [
-  z.strictObject({ task: z.literal("compute"), disks: Disks, keys: Keys, wanted: WantedMachine }),
-  z.strictObject({ task: z.literal("apply"), disks: Disks, keys: Keys }),
+  z.strictObject({ task: z.literal("compute"), disks: Disks, keys: SentKeys, wanted: WantedMachine }),
+  z.strictObject({ task: z.literal("apply"), disks: Disks, keys: SentKeys }),
   z.strictObject({ task: z.literal("inputs"), inputs: Inputs }),
   z.strictObject({ task: z.literal("change"), change: FileChange }),
   z.strictObject({ task: z.literal("end") }),

@@ -15,6 +15,7 @@ import { SwitchOff } from "../fence/switch-off.ts";
 import { diskUsageOf } from "../filesystems/disk-usage.ts";
 import { collectInventory } from "../inventory/inventory.ts";
 import { LocalBootMachine } from "../machine/boot-machine.ts";
+import { proveAsGuest } from "../proof/guest/prove-guest.ts";
 import { JOB_FILE, type Job, readJob } from "../restart/job.ts";
 import { restartExecutor } from "../restart/restart-executor.ts";
 import { allowOnlyToOriginal } from "../restart/restart-rules.ts";
@@ -165,6 +166,7 @@ async function run(job: Job): Promise<End> {
 }
 
 if (process.argv[2] === "browse") await browseAsGuest();
+if (process.argv[2] === "prove") await proveAsGuest();
 if (process.argv[2] === "adapt") {
   await adaptAsGuest();
   process.exit(0);

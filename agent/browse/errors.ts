@@ -103,3 +103,15 @@ export class BrowseImageUnusableError extends CausewayError {
   readonly hint =
     "Build a boot image with `npm run boot-image`, and give the folder that it prints as --boot-image.";
 }
+
+/** This target host cannot start a guest that works on disks. */
+export class NoBootImageError extends CausewayError {
+  override readonly name = "NoBootImageError";
+  readonly retryable = false;
+  readonly hint =
+    "Build a boot image (`npm run boot-image`), copy its folder to the target host, and start the agent there once with `--boot-image FOLDER`.";
+
+  constructor() {
+    super("this target host has no boot image, in which it could work on a system's disks");
+  }
+}

@@ -15,6 +15,7 @@ const FILES = { kernel: "vmlinuz", ramDisk: "initrd.zst" } as const;
 const PARAMETERS = {
   browse: "causeway.browse=1 causeway.deadline=0",
   adapt: "causeway.adapt=1 causeway.deadline=0 norandmaps",
+  prove: "causeway.prove=1 causeway.deadline=0",
 } as const;
 /** The driver of the channel. Boot images from before such guests do not have it. */
 const CHANNEL_DRIVER = "virtio_console";

@@ -14,6 +14,7 @@ const INCOMPATIBLE = {
   is64Bit: 0x80,
   multiMount: 0x100,
   checksumSeed: 0x2000,
+  encrypt: 0x10000,
 } as const;
 const READ_ONLY = {
   sparseSuper: 0x1,
@@ -118,6 +119,12 @@ export async function readExt4Layout(reader: DiskReader): Promise<Ext4Layout> {
   if ((features.incompatible & INCOMPATIBLE.multiMount) !== 0)
     await requireNowhereMounted(reader, sb, layout);
   return layout;
+}
+
+/** Whether folders of an ext4 can have names and files that only their owner's key shows. */
+export async function mayHaveEncryptedFolders(reader: DiskReader): Promise<boolean> {
+  const sb = await readMetadata(reader, SUPERBLOCK_OFFSET, SUPERBLOCK_BYTES);
+  return (sb.readUInt32LE(0x60) & INCOMPATIBLE.encrypt) !== 0;
 }
 
 interface Features {

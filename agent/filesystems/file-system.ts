@@ -20,6 +20,11 @@ export interface FileSystem {
   /** How it mounts it to write to it. Absent where no system starts from it. */
   writableMount?: MountWay;
   /**
+   * How it mounts it to compare its files with those of its original: all of it, with its journal replayed.
+   * Absent where a freeze does not bring everything to the disk that was written before.
+   */
+  provingMount?: MountWay;
+  /**
    * GRUB's module for reading it. Only where GRUB knows in which blocks a file is, so that it can write over
    * them.
    */

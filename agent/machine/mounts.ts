@@ -10,6 +10,12 @@ export interface Mount {
   isReadOnly: boolean;
 }
 
+/** With what identifies it, and the folder of its file system that is mounted there. */
+export interface RootedMount extends Mount {
+  id: string;
+  root: string;
+}
+
 /** Where block devices are in use on this machine. */
 export class Mounts {
   readonly all: readonly Mount[];
@@ -52,14 +58,18 @@ export class Mounts {
  * `/proc/self/mountinfo`: fixed fields, optional ones up to a dash, then type, source and the options of the
  * whole file system.
  */
-export function parseMountInfo(text: string): Mount[] {
+export function parseMountInfo(text: string): RootedMount[] {
   return text.split("\n").flatMap((line) => {
     const [front = "", back = ""] = line.split(" - ");
-    const [, , device, , mountPoint] = front.split(" ");
+    const [id = "", , device, root, mountPoint] = front.split(" ");
     const [type, source, options = ""] = back.split(" ");
-    if (!device || !mountPoint || !type || !source) return [];
-    const isReadOnly = options.split(",").includes("ro");
-    return [{ device, source: decodeOctal(source), mountPoint: decodeOctal(mountPoint), type, isReadOnly }];
+    if (!device || !root || !mountPoint || !type || !source) return [];
+    return [
+      {
+        ...{ device, source: decodeOctal(source), type, isReadOnly: options.split(",").includes("ro") },
+        ...{ id, mountPoint: decodeOctal(mountPoint), root: decodeOctal(root) },
+      },
+    ];
   });
 }
 

@@ -173,7 +173,7 @@ class RepositoryCheck {
     if (!entry) return;
     const sealed = bytes.subarray(entry.offset, entry.offset + entry.sealedBytes);
     const content = pack.sealer.open(sealed, { number, offset: entry.offset }, key, this.#using);
-    if (entry.kind === "map") return;
+    if (entry.kind !== "unit") return;
     if (content.kind !== BLOB_KIND.unit || content.blocks !== entry.placements.length) {
       throw new DamagedObjectError(key, "a unit does not match the index");
     }

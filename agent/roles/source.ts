@@ -38,6 +38,9 @@ import { isUnused } from "../inventory/disks.ts";
 import { collectInventory } from "../inventory/inventory.ts";
 import { LocalMachine } from "../machine/machine.ts";
 import { readBootId } from "../machine/system.ts";
+import { type HashFilesDeps, hashFilesExecutor } from "../proof/hash-files-executor.ts";
+import { hashInWorker } from "../proof/hash-in-worker.ts";
+import { mountedTrees } from "../proof/mounted-trees.ts";
 import { describeArming } from "../restart/arming.ts";
 import { BootImageCache } from "../restart/boot-image-cache.ts";
 import { coldExecutors, disarm, takeBackArming } from "../restart/cold-executors.ts";
@@ -58,6 +61,15 @@ const KEPT_MAP_BYTES = 128 * 1024 * 1024;
 const REHEARSAL_LIMIT_MS = 180_000;
 /** udev looks at a new snapshot, which cannot be removed meanwhile. */
 const REMOVAL_PAUSES_MS = [200, 1000, 3000, 10_000];
+
+/** Hashes files of the source's mounted disks, for a proof. */
+function hashFilesOf({ identity, cloud, now }: RoleOptions, disks: HashFilesDeps["disks"]) {
+  return hashFilesExecutor({
+    ...{ disks, trees: mountedTrees, hash: hashInWorker, now: () => now().getTime() },
+    repository: once(() => openOwnRepository(identity, cloud)),
+    newSeed: () => randomBytes(16).toString("hex"),
+  });
+}
 
 /** A source server in its original system: captures disks, and arms itself for a cold clone. */
 export const sourceRole: Role = async (options) => {
@@ -110,6 +122,7 @@ export const sourceRole: Role = async (options) => {
         usage: ({ path }) => diskUsageOf(path, machine),
         ...{ preCopy: preCopyOf({ dataDir, bootId, hooks, now: nowMs }), lvmSnapshot },
       }),
+      "hash-files": hashFilesOf(options, disks),
       ...coldExecutors({
         ...{ machine, images, states, identity, now },
         takeInventory: lookAtMachine,

@@ -25,6 +25,8 @@ import { LeaseHeld, Leases } from "../lease/leases.ts";
 import { isMachineStopped, signalMachine } from "../lease/machine-processes.ts";
 import { renewalBy } from "../lease/renewal.ts";
 import { uptimeMs } from "../lease/uptime.ts";
+import { compareClone } from "../proof/compare-clone.ts";
+import { compareFilesExecutor } from "../proof/compare-files-executor.ts";
 import type { Repository } from "../repository/repository.ts";
 import { standbyExecutors } from "../standby/standby-executors.ts";
 import { Standbys } from "../standby/standbys.ts";
@@ -82,6 +84,7 @@ export const targetRole: Role = async ({ identity, settings, cloud, machine, dat
     images: { require: (wanted) => images.require(wanted), remove: removeImages },
     agentId,
   };
+  const diskKeys = (sourceId: string) => diskKeysOf(DISK_KEYS_FOLDER, sourceId);
   return {
     takeInventory,
     executors: {
@@ -95,8 +98,11 @@ export const targetRole: Role = async ({ identity, settings, cloud, machine, dat
       "bring-up-machine": bringUpExecutor({ ...machines, reach: hostReach }),
       ...adaptExecutor({
         ...{ ...adaptations, machines, images, clone: guestClone, bootImageDir: settings.bootImageDir },
-        diskKeys: (sourceId) => diskKeysOf(DISK_KEYS_FOLDER, sourceId),
+        diskKeys,
         now: () => performance.now(),
+      }),
+      "compare-files": compareFilesExecutor({
+        ...{ bootImageDir: settings.bootImageDir, images, repository, diskKeys, compare: compareClone },
       }),
       release: releaseExecutor(removeImages),
     },

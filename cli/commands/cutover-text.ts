@@ -7,6 +7,7 @@ import { quiesces } from "#shared/protocol/quiesce.ts";
 import { secondsBetween } from "#shared/seconds-between.ts";
 import { duration } from "#shared/units.ts";
 import { oneLine, table } from "../terminal.ts";
+import { describeProof } from "./proof-text.ts";
 
 export function describeCutover(cutover: Cutover): string {
   const { id, version, sourceId, targetId, planId, state, mode, failure, machine, answer } = cutover;
@@ -22,6 +23,8 @@ export function describeCutover(cutover: Cutover): string {
   if (cutover.heldBack) lines.push(`  held back at ${cutover.heldBack.at}: ${oneLine(cutover.heldBack.why)}`);
   lines.push(...describeForecast(cutover).map((line) => `  ${line}`));
   if (cutover.rehearsal) lines.push(`  adaptation: ${describeRehearsal(cutover.rehearsal)}`);
+  if (cutover.proof) lines.push(...describeProof(cutover.proof).map((line) => `  ${line}`));
+  else if (cutover.proveSeconds !== undefined) lines.push("  the copy is not proved yet");
   if (cutover.runs.length > 0)
     lines.push(`  runs ${cutover.runs.map((run) => `${run.id} (${run.phase})`).join(", ")}`);
   lines.push(`  ${describeStates(cutover)}`);

@@ -20,6 +20,7 @@ import { ANSWER_OPTIONS, ANY_CERTIFICATE_HELP, allOf, checkScript, networkChecks
 import { CUTOVER_HELP, CUTOVER_OPTIONS, cutoverFields } from "./cutover-options.ts";
 import { describeCutover, describeForecast, describeOutageParts } from "./cutover-text.ts";
 import { DESIGN_HELP, DESIGN_OPTIONS, designOf } from "./machine-options.ts";
+import { PROVE_HELP, PROVE_OPTIONS, proveFields } from "./prove-options.ts";
 
 const CREATE = "cutover create";
 
@@ -47,6 +48,7 @@ export const cutoverCreate: CliCommand = {
     QUIESCE_HELP,
     ACCEPT_HELP,
     ["--adapt", "adapt its system to the machine before it starts, as `machine adapt` does"],
+    ...PROVE_HELP,
     ["--expect TEXT", "it is up when its console shows this text (default: a login prompt)"],
     [
       "--check-script NAME",
@@ -68,6 +70,7 @@ export const cutoverCreate: CliCommand = {
     ...CUTOVER_OPTIONS,
     ...DESIGN_OPTIONS,
     ...ANSWER_OPTIONS,
+    ...PROVE_OPTIONS,
     target: { type: "string" },
     "needs-approval": { type: "boolean" },
     "switch-source-off": { type: "boolean" },
@@ -91,6 +94,7 @@ export const cutoverCreate: CliCommand = {
         ...{ needsApproval: call.values["needs-approval"] === true, adapt: call.values.adapt === true },
         switchSourceOff: call.values["switch-source-off"] === true,
         ...{ quiesce, accept: choicesOption(call, "accept", AcceptableRule.options, CREATE) },
+        ...proveFields(call, CREATE),
         ...(expect === undefined ? {} : { expect }),
         ...(script === undefined ? {} : { script }),
         ...(check === undefined ? {} : { check }),

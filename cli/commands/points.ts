@@ -8,7 +8,8 @@ import { print, table } from "../terminal.ts";
 
 export const points: CliCommand = {
   name: "points",
-  summary: "Lists the recovery points of a source server, and what their newest drills and checks found",
+  summary:
+    "Lists the recovery points of a source server, and what their newest drills, proofs and checks found",
   usage: "points SOURCE",
   help: API_HELP,
   examples: ["causeway points agt_01jd3v8q6m4x2k7zt5w9h0n1yb"],
@@ -26,6 +27,7 @@ export const points: CliCommand = {
       bytesStored: point.bytesStored ?? null,
       bootTested: point.bootTested ?? null,
       checked: point.checked ?? null,
+      proved: point.proved ?? null,
     }));
     print(call.terminal, call.json, { items: shown, cursor: null }, () => {
       const rows = shown.map((point) => [
@@ -36,6 +38,7 @@ export const points: CliCommand = {
         hooksText(point.hooks),
         point.bytesStored === null ? "-" : bytes(point.bytesStored),
         point.bootTested?.verdict ?? "-",
+        point.proved ? `${point.proved.outcome} (${point.proved.files} files)` : "-",
         point.checked ? `${point.checked.verdict} (${point.checked.method})` : "-",
         point.disks
           .map(
@@ -45,7 +48,7 @@ export const points: CliCommand = {
           .join(", "),
       ]);
       return table(
-        ["ID", "CREATED", "PRUNED", "CONSISTENCY", "HOOKS", "STORED", "BOOT TEST", "CHECK", "DISKS"],
+        ["ID", "CREATED", "PRUNED", "CONSISTENCY", "HOOKS", "STORED", "BOOT TEST", "PROOF", "CHECK", "DISKS"],
         rows,
         "No recovery point yet: `causeway protect` and `causeway convert` make some.",
       );

@@ -124,3 +124,48 @@ test.each([
   expect(stderr).toContain(why);
   expect(asked).toEqual([]);
 });
+
+test("a proof is asked for with its time, and its result is shown with what was not compared", async () => {
+  const hashed = {
+    ...{ list: "a".repeat(64), files: 3, bytes: 3072, found: 9, foundAll: true, changed: 4, unreadable: 1 },
+    ...{ leftOut: [{ place: "/boot/efi", why: "vfat is not compared" }], seconds: 2 },
+  };
+  const compared = {
+    equal: 3,
+    bytes: 3072,
+    moved: 0,
+    different: 0,
+    differences: [],
+    unopened: [],
+    seconds: 5,
+  };
+  end = { ...end, proof: { pointId: "rp_1", outcome: "equal", at, hashed, compared } };
+  const { code, stdout } = await recover("--test-network", "--wait", "--prove", "--prove-seconds", "90");
+  expect(code).toBe(0);
+  expect(asked).toMatchObject([{ body: { proveSeconds: 90 } }]);
+  expect(stdout).toMatch(/the copy is proved: 3 files \(3.*KiB\) of recovery point rp_1/);
+  expect(stdout).toContain(
+    "3 of 9 files were read on the source, 4 have changed since the recovery point, 1 cannot be read, /boot/efi is left out",
+  );
+});
+
+test("a difference names the first files, and a proof that came to nothing says why", async () => {
+  const differences = [{ fileSystem: "aa", path: "/etc/ho\\x0asts", what: "content" }];
+  const compared = { equal: 1, bytes: 5, moved: 0, different: 2, differences, unopened: [], seconds: 5 };
+  end = { state: "failed", proof: { pointId: "rp_1", outcome: "different", at, compared } };
+  const different = await recover("--test-network", "--wait", "--prove");
+  expect(different).toMatchObject({ code: 1, stdout: expect.stringContaining("the copy differs: 2 files") });
+  expect(different.stdout).toContain("/etc/ho\\x0asts has another content");
+  expect(asked).toMatchObject([{ body: { proveSeconds: 60 } }]);
+  end = { state: "failed", proof: { pointId: "rp_1", outcome: "unknown", reason: "no boot image", at } };
+  const { stdout } = await recover("--test-network", "--wait", "--prove");
+  expect(stdout).toContain("the copy is not proved: no boot image; no file of recovery point rp_1");
+});
+
+test.each([
+  ["--prove-seconds", "90"],
+  ["--prove", "--prove-seconds", "3"],
+])("a time without a proof, or one that is too short, is wrong usage: %s %s", async (...words) => {
+  expect(await recover("--test-network", ...words)).toMatchObject({ code: 2 });
+  expect(asked).toEqual([]);
+});

@@ -15,6 +15,7 @@ import {
   networkChecks,
 } from "./answer-check.ts";
 import { DESIGN_HELP, DESIGN_OPTIONS, designOf } from "./machine-options.ts";
+import { PROVE_HELP, PROVE_OPTIONS, proveFields } from "./prove-options.ts";
 import { describeRecovery } from "./recoveries.ts";
 
 export const recover: CliCommand = {
@@ -36,6 +37,7 @@ export const recover: CliCommand = {
     ],
     ...DESIGN_HELP,
     ["--adapt", "adapt its system to the machine before it starts, as `machine adapt` does"],
+    ...PROVE_HELP,
     [
       "--answer ADDRESS:PORT|URL",
       "it has answered when the target host can open a connection there, or gets a status from 200 to 299 (repeatable: all of them; default: a login prompt on its console)",
@@ -59,6 +61,7 @@ export const recover: CliCommand = {
     ...API_OPTIONS,
     ...DESIGN_OPTIONS,
     ...ANSWER_OPTIONS,
+    ...PROVE_OPTIONS,
     point: { type: "string" },
     target: { type: "string" },
     "test-network": { type: "boolean" },
@@ -81,6 +84,7 @@ export const recover: CliCommand = {
         adapt: call.values.adapt === true,
         check: checkOf(call),
         answerTimeoutSeconds: numberOption(call, "answer-timeout", "recover") ?? 900,
+        ...proveFields(call, "recover"),
         ...(pointId === undefined ? {} : { pointId }),
       },
       idempotencyKey: randomUUID(),

@@ -14,7 +14,7 @@ import { servedRows } from "./served-rows.ts";
  */
 export function cutoverDemo({ keep }: { keep: boolean }): Promise<CutoverReport> {
   const facts: CutoverReport = {
-    ...{ ok: false, points: 0, outageSeconds: 0, states: [], sourceFenced: false },
+    ...{ ok: false, points: 0, outageSeconds: 0, states: [], proved: false, sourceFenced: false },
     ...{ rowsAcknowledged: 0, rowsFound: 0, rowsMissing: 0, seconds: 0, steps: [] },
   };
   return runCutoverDemo(facts, { name: "cutover", keep, isProved: isCutOver }, (database, network) =>
@@ -30,10 +30,11 @@ async function protectAndCutOver(
   const { site, load, step } = database;
   facts.points = (await startStandby(database)).points;
   await rehearse(database);
-  const id = await prepareCutover(database, network, ["--expect", LEDGER_END]);
+  const id = await prepareCutover(database, network, ["--expect", LEDGER_END, "--prove"]);
   try {
     const cutover = await carryOut(database, id);
     facts.states = stateTimes(cutover);
+    facts.proved = cutover.proof?.outcome === "equal";
     if (cutover.forecast) facts.forecast = cutover.forecast;
     if (cutover.state !== "completed")
       throw new Error(`the cutover is ${cutover.state}: ${cutover.failure?.message}`);

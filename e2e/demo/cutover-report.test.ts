@@ -3,7 +3,7 @@ import { type CutoverReport, describeCutOver, isCutOver, stateTimes } from "./cu
 
 const cutOver: CutoverReport = {
   ...{ ok: true, seconds: 1800, steps: [{ name: "causeway cutover go cut_1", seconds: 301 }] },
-  ...{ points: 3, outageSeconds: 200, sourceFenced: true },
+  ...{ points: 3, outageSeconds: 200, proved: true, sourceFenced: true },
   ...{ rowsAcknowledged: 70, rowsFound: 71, rowsMissing: 0 },
   forecast: { outageSeconds: 190, low: 150, high: 250, basis: "measured", parts: [] },
   states: [{ name: "pre-sync", seconds: 30 }],
@@ -35,6 +35,7 @@ test.each<[string, Partial<CutoverReport>]>([
   ["a database without rows", { rowsAcknowledged: 0, rowsFound: 0 }],
   ["an outage longer than the forecast", { outageSeconds: 251 }],
   ["an outage shorter than the forecast", { outageSeconds: 149 }],
+  ["a clone whose files are not known to be equal", { proved: false }],
   ["a source that serves again after a power cut", { sourceFenced: false }],
   ["a failure", { failure: "the computer is too slow" }],
 ])("%s is no cutover", (_, change) => {

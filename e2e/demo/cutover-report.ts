@@ -15,6 +15,8 @@ export interface CutoverStateTime {
 export interface CutoverReport extends DemoOutcome, ServedRows {
   /** Recovery points that were taken before the cutover was prepared. */
   points: number;
+  /** Whether files that a guest read on a clone before the window are as the source's kernel reads them. */
+  proved: boolean;
   /** As of the moment in which the cutover began. */
   forecast?: Pick<CutoverForecast, "outageSeconds" | "low" | "high" | "basis" | "parts">;
   states: CutoverStateTime[];
@@ -27,6 +29,7 @@ const PROOFS: Proofs<CutoverReport> = [
   ["the machine serves the client in the source's place", ({ outageSeconds }) => outageSeconds > 0],
   ...SERVED_ROWS_PROOFS,
   ["the outage was as long as the forecast said", isAsForecast],
+  ["files of a clone are as the source's kernel reads them", ({ proved }) => proved],
   ["the source is fenced, also after a power cut", ({ sourceFenced }) => sourceFenced],
 ];
 

@@ -132,6 +132,6 @@ async function shown(cutover: CutoverRecord, deps: CutoverDeps): Promise<Cutover
   const { commands } = await deps.store.cutovers.withCommands(cutover.id);
   const forecast = await forecastFor({ record: cutover, commands }, deps);
   const copying = await copyingOf(cutover, deps.store);
-  const details = { rehearsal: rehearsalOf(commands), copying };
+  const details = { rehearsal: rehearsalOf(cutover, commands), copying };
   return cutoverOf({ ...cutover, forecast }, deps.clock.now(), details);
 }

@@ -43,7 +43,7 @@ export async function freshForecast(
     ...{ answers: cutover.check !== undefined, secondsLeft },
   };
   const forecast = { ...forecastCutover(history, question), at };
-  const failure = rehearsalOf(commands)?.failure;
+  const failure = rehearsalOf(cutover, commands)?.failure;
   // What failed on a clone would fail in the outage.
   const advice = failure && `Its system could not be adapted: ${failure.message}. ${failure.hint}`;
   return advice === undefined ? forecast : { ...forecast, fits: false, advice };

@@ -11,6 +11,7 @@ import { apiHandler } from "../middleware/api-handler.ts";
 import { run as abandonRecovery } from "../tasks/abandon-recovery.ts";
 import { run as dispatchCommand, Input } from "../tasks/dispatch-command.ts";
 import { run as finishRecovery } from "../tasks/finish-recovery.ts";
+import { Input as ProofInput, run as recordProof } from "../tasks/record-proof.ts";
 import { request, type TestRequest, World } from "../testing/world.ts";
 
 let world: World;
@@ -303,4 +304,75 @@ test("the machine of a recovery in production that does not have the lease is no
   }
   await change({ ownerId: id, state: "permanent" });
   expect((await turnOn()).body).toMatchObject({ action: "start" });
+});
+
+/** The source runs, and the point was taken while its file systems were frozen. */
+async function provable(): Promise<string> {
+  const frozen = { from: "2029-12-31T22:59:59.000Z", until: "2029-12-31T23:00:00.000Z" };
+  await world.store.agents.modify("agt_source", ({ revokedAt: _, ...source }) => source);
+  await world.store.points.add({ ...point, id: "rp_frozen", frozen });
+  return frozen.from;
+}
+
+test("a recovery that is to be proved tells its workflow from when on changes count, and for how long to read", async () => {
+  const frozenFrom = await provable();
+  const { body } = await start({ pointId: "rp_frozen", proveSeconds: 90 });
+  expect(world.workflow.executions.get(String(body.id))?.input).toMatchObject({
+    prove: { frozenFrom, budgetSeconds: 90 },
+  });
+});
+
+test("a proof needs a source that is connected, a point of one instant, and a test network", async () => {
+  await provable();
+  const cards = [{ link: { kind: "bridge", bridge: "br0" } }];
+  const production = { network: "production", othersOff: true, machine: { hypervisor: "libvirt", cards } };
+  const prove = { pointId: "rp_frozen", proveSeconds: 90 };
+  expect((await start({ ...prove, ...production })).status).toBe(400);
+  expect(await start({ ...prove, pointId: "rp_1" })).toMatchObject({
+    ...{ status: 409, body: { detail: expect.stringContaining("not frozen") } },
+  });
+  await world.store.agents.modify("agt_source", (source) => ({
+    ...source,
+    presence: { ...source.presence, state: "disconnected" as const },
+  }));
+  expect(await start(prove)).toMatchObject({
+    ...{ status: 409, body: { detail: expect.stringContaining("not connected") } },
+  });
+});
+
+const compared = { equal: 2, bytes: 20, moved: 0, different: 0, differences: [], unopened: [], seconds: 1 };
+const hashed = {
+  ...{ list: "a".repeat(64), files: 2, bytes: 20, found: 3, foundAll: true, changed: 1, unreadable: 0 },
+  ...{ leftOut: [], seconds: 1 },
+};
+const proving = (ownerId: string, facts: object) =>
+  recordProof(ProofInput.parse({ ownerId, pointId: "rp_1", ...facts }), world);
+
+test("what a proof found is with the recovery and its point; the first one stays, and a later recovery's counts", async () => {
+  const id = await started();
+  expect(await proving(id, { hashed, compared })).toEqual({ outcome: "equal" });
+  expect(await proving(id, { failure: silence })).toEqual({ outcome: "equal" });
+  expect((await call("GET /recoveries/{id}", id)).body.proof).toMatchObject({ outcome: "equal", compared });
+  expect(await world.store.points.get("rp_1")).toMatchObject({
+    proved: { ownerId: id, outcome: "equal", files: 2 },
+  });
+  expect((await world.audited()).filter((line) => line.includes("copy-proved"))).toEqual([
+    `causeway copy-proved ${id} done`,
+  ]);
+});
+
+test("a difference is stored before it ends the recovery, time after time", async () => {
+  const id = await started();
+  const differences = [{ fileSystem: "aa", path: "/etc/hosts", what: "size" }];
+  const facts = { hashed, compared: { ...compared, equal: 1, different: 1, differences } };
+  for (let time = 0; time < 2; time++)
+    await expect(proving(id, facts)).rejects.toMatchObject({ name: "CopyDiffersError" });
+  expect((await recovery(id)).proof).toMatchObject({ outcome: "different" });
+});
+
+test("the proof of a recovery that was cancelled is not stored", async () => {
+  const id = await started();
+  await world.store.recoveries.modify(id, (one) => ({ ...one, state: "cancelling" }));
+  await expect(proving(id, { hashed, compared })).rejects.toMatchObject({ name: "RecoveryCancelledError" });
+  expect((await world.store.points.get("rp_1")).proved).toBeUndefined();
 });

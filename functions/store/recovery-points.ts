@@ -1,6 +1,7 @@
 import { NotFoundError } from "#shared/errors.ts";
 import { Timestamp } from "#shared/protocol/common.ts";
 import type { BootTest } from "#shared/protocol/drill.ts";
+import type { PointProof } from "#shared/protocol/proof.ts";
 import type { PointCheck } from "#shared/protocol/repository-check.ts";
 import { RecoveryPoint } from "#shared/protocol/resources.ts";
 import type { Table, TablePage } from "./table.ts";
@@ -9,7 +10,7 @@ const keyOf = (id: string) => ({ pk: `POINT#${id}`, sk: "POINT" });
 const PrunedPoint = RecoveryPoint.extend({ markedAt: Timestamp.optional() });
 const ofSource = (sourceId: string) => `SOURCE#${sourceId}`;
 
-/** Recovery points, written once. Only the times of their pruning, the newest drill and check are added. */
+/** Recovery points, written once. Only their pruning, the newest drill, check and proof are added. */
 export class RecoveryPointStore {
   readonly #table: Table;
 
@@ -58,6 +59,11 @@ export class RecoveryPointStore {
   /** Notes what a check found. The result of a newer check stays. */
   noteCheck(id: string, check: PointCheck): Promise<void> {
     return this.#table.setLatest(keyOf(id), "checked", check);
+  }
+
+  /** Notes what a proof found. The result of a newer proof stays. */
+  noteProof(id: string, proof: PointProof): Promise<void> {
+    return this.#table.setLatest(keyOf(id), "proved", proof);
   }
 
   /** Newest first. */

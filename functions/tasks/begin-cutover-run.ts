@@ -41,7 +41,7 @@ function busySeconds({ phase, turn }: Pick<Input, "phase" | "turn">): number {
 }
 
 type Begun =
-  | ({ next: "ready" } & PointDisks)
+  | ({ next: "ready"; frozenFrom?: string } & PointDisks)
   | { next: "wait"; waitSeconds: number }
   | { next: "run"; run: ReturnType<typeof runInput> };
 
@@ -59,8 +59,7 @@ export async function run(input: Input, deps: ProtectionDeps): Promise<Begun> {
   const { sourceId, targetId, planId, requestedBy } = cutover;
   const source = await store.agents.get(sourceId);
   const plan = requireStandby(await store.plans.find(planId), source, targetId);
-  if (phase === "baseline" && plan.standbyPointId !== undefined)
-    return { next: "ready", ...(await pointDisks(plan.standbyPointId, store)) };
+  if (phase === "baseline" && plan.standbyPointId !== undefined) return ready(plan.standbyPointId, deps);
   const earlier = cutover.runs.find((one) => one.phase === phase && one.turn === turn);
   const isBusy = !earlier && source.heldBy !== undefined && !(await freedHolder({ sourceId }, deps));
   // In the outage nothing waits.
@@ -86,6 +85,12 @@ export async function run(input: Input, deps: ProtectionDeps): Promise<Begun> {
   if (runHasEnded(begun) && begun.state === "skipped")
     return { next: "wait", waitSeconds: busySeconds(input) };
   return { next: "run", run: runInput(begun) };
+}
+
+async function ready(pointId: string, { store }: ProtectionDeps): Promise<Begun> {
+  const { frozen } = await store.points.get(pointId);
+  const disks = await pointDisks(pointId, store);
+  return { next: "ready", ...disks, ...(frozen && { frozenFrom: frozen.from }) };
 }
 
 /**

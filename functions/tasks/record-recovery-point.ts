@@ -36,7 +36,7 @@ export async function run(
   const { owner, commands } = await store.owners.withCommands(ownerId);
   const { pointId, sourceId, madeBy } = owner;
   if (pointId === undefined) throw new WrongStateError(`${ownerId} makes no recovery point`);
-  const { hooks } = freezeOf(commands);
+  const { hooks, frozen } = freezeOf(commands);
   await store.points.add({
     ...{ id: pointId, sourceId, ...madeBy, createdAt: timestamp(clock) },
     bytesStored: disks.reduce((sum, disk) => sum + disk.bytesStored, 0),
@@ -44,6 +44,7 @@ export async function run(
       ...{ name, sizeBytes, badRanges, consistency, wholeCopies },
     })),
     ...(hooks && { hooks }),
+    ...(frozen && { frozen }),
   });
   const { createdAt } = await store.points.get(pointId);
   await store.owners.pointRecorded(ownerId);

@@ -67,6 +67,10 @@ export class CutoverSite {
   before: Record<string, () => Promise<unknown>> = {};
   /** Of each disk of a recovery point, besides the ordinary. */
   taken: object = {};
+  /** Of each recovery point, besides the ordinary. */
+  freeze: object = {};
+  /** What the target host finds when it compares files, besides the ordinary. */
+  compared: object = {};
   /** Bytes that each run finds changed, in order; the last for all further ones. */
   changes: number[] = [1024];
   readonly commands: string[] = [];
@@ -309,13 +313,16 @@ export class CutoverSite {
         return set;
       }
       case "take-recovery-point":
-        return { ...answer, disks: [this.#takenDisk()] };
+        return { ...answer, disks: [this.#takenDisk()], ...this.freeze };
       case "adapt-machine":
         return {
           ...{ changes: [{ path: "/etc/fstab", why: ["a name"], diff: "" }], commands: [], notes: [] },
           ...{ stale: [], isApplied: !input.dryRun, computeSeconds: 1, applySeconds: 1 },
         };
+      case "compare-files":
+        return { ...answer, ...this.compared };
       case "switch-off":
+      case "hash-files":
       case "apply-to-standby":
       case "clone-standby":
       case "release":

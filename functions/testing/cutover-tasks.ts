@@ -8,6 +8,7 @@ import * as endCutoverRun from "../tasks/end-cutover-run.ts";
 import * as finishCutover from "../tasks/finish-cutover.ts";
 import * as finishRun from "../tasks/finish-run.ts";
 import * as moveCutoverLease from "../tasks/move-cutover-lease.ts";
+import * as recordProof from "../tasks/record-proof.ts";
 import * as recordRecoveryPoint from "../tasks/record-recovery-point.ts";
 import * as rollBackCutover from "../tasks/roll-back-cutover.ts";
 import * as startCutover from "../tasks/start-cutover.ts";
@@ -22,6 +23,7 @@ export const TASKS = {
   RollBackCutover: rollBackCutover,
   EndCutover: endCutover,
   DispatchCommand: dispatchCommand,
+  RecordProof: recordProof,
   RecordRecoveryPoint: recordRecoveryPoint,
   FinishRun: finishRun,
   AbandonRun: abandonRun,

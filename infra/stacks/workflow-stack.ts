@@ -164,6 +164,7 @@ export class WorkflowStack extends Stack {
         ...raise,
       ),
       AbandonRun: task("AbandonRun", "tasks/abandon-run", commanding, ...command),
+      RecordProof: task("RecordProof", "tasks/record-proof", table),
       RecordVerdict: task("RecordVerdict", "tasks/record-verdict", alarming, ...raise),
       FinishDrill: task("FinishDrill", "tasks/finish-drill", table),
       AbandonDrill: task(

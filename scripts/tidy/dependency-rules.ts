@@ -83,6 +83,7 @@ export const AGENT_FLOORS: readonly (readonly string[])[] = [
   ["answer", "browse", "cloud", "inventory"],
   ["commands"],
   ["adapt", "fence", "lease", "restart", "standby"],
+  ["proof"],
   ["roles"],
   ["boot-environment"],
   ["boot-image-builder"],

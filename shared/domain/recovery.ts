@@ -6,7 +6,7 @@ import { commandKinds } from "../protocol/commands.ts";
 import { Failure as FailureSchema, Timestamp } from "../protocol/common.ts";
 import { DefinedMachine, MachineAnswer } from "../protocol/defined-machine.ts";
 import { AgentId, DiskBytes, DiskName, PlanId, PointId, RecoveryId } from "../protocol/ids.ts";
-import { NewRecovery, type Recovery, RecoveryState } from "../protocol/recovery.ts";
+import { NewRecovery, Recovery, RecoveryState } from "../protocol/recovery.ts";
 import type { RecoveryPoint } from "../protocol/resources.ts";
 import { secondsBetween } from "../seconds-between.ts";
 import { plannedAdaptation } from "./adapted-machine.ts";
@@ -37,6 +37,9 @@ export const RecoveryRecord = z.object({
   planned: commandKinds["define-machine"].input.omit({ disks: true, dryRun: true }),
   /** What the command that adapts its system needs, except for the images; absent if it stays as it is. */
   adaptation: commandKinds["adapt-machine"].input.pick({ sourceDisks: true, wanted: true }).optional(),
+  /** What the command that hashes files of the source needs besides; absent if none are compared. */
+  prove: commandKinds["hash-files"].input.pick({ frozenFrom: true, budgetSeconds: true }).optional(),
+  proof: Recovery.shape.proof,
   check: AnswerCheck,
   answerTimeoutSeconds: z.int(),
   /** In production: the source's lease about which the requester said that the machines are off. */
@@ -101,6 +104,7 @@ export function newRecovery(
     firmware,
     planned: { ...planned, ...isolated },
     adaptation: request.adapt ? adaptationOf(request, planned, point, source) : undefined,
+    prove: proofOf(request, point, source),
     leaseBefore: network === "production" ? { state: lease.state, term: lease.term } : undefined,
     ...{ check, answerTimeoutSeconds, state: "running", requestedBy, createdAt: now, version: 0 },
   };
@@ -115,6 +119,36 @@ function adaptationOf(
 ): RecoveryRecord["adaptation"] {
   const purpose = network === "production" ? "production" : "drill";
   return plannedAdaptation({ machineId: "kept", hostKeys: "kept", purpose }, { shape, disks, inventory });
+}
+
+/**
+ * Throws `InvalidInputError` in production, where the source is off, and `WrongStateError` if its files
+ * cannot be read now, or could not be compared with those of the point.
+ */
+function proofOf(
+  { network, proveSeconds: budgetSeconds }: NewRecovery,
+  { id, frozen }: RecoveryPoint,
+  source: AgentRecord,
+): RecoveryRecord["prove"] {
+  if (budgetSeconds === undefined) return undefined;
+  if (network === "production")
+    throw new InvalidInputError([
+      {
+        path: "proveSeconds",
+        message: "a recovery in production has a source that is off, so its files cannot be read",
+      },
+    ]);
+  if (source.revokedAt !== undefined || source.presence.state !== "connected")
+    throw new WrongStateError(
+      `the agent of source ${source.id} is not connected, so its files cannot be read`,
+      "Recover without --prove, or wait until the agent has connected.",
+    );
+  if (!frozen)
+    throw new WrongStateError(
+      `the file systems of recovery point ${id} were not frozen, so its files cannot be compared`,
+      "A new recovery point of disks that are in use and can be copied as of one instant can be proved.",
+    );
+  return { frozenFrom: frozen.from, budgetSeconds };
 }
 
 const ISOLATED = { link: { kind: "isolated" as const } };
@@ -150,12 +184,13 @@ function requireNetwork({ network, othersOff, machine: { cards } }: NewRecovery)
 /** The input of the workflow's execution, from the record alone, so that a repeated start sends the same. */
 export function recoveryInput(recovery: RecoveryRecord) {
   const { id, pointId, sourceId, targetId, disks, firmware, planned, check } = recovery;
-  const { standbyPlanId, answerTimeoutSeconds, network, adaptation } = recovery;
+  const { standbyPlanId, answerTimeoutSeconds, network, adaptation, prove } = recovery;
   return {
     ...{ recoveryId: id, network, pointId, sourceId, targetId, disks, firmware },
     ...{ planned: { ...planned, dryRun: false }, check, timeoutSeconds: answerTimeoutSeconds },
     ...(standbyPlanId === undefined ? {} : { standbyPlanId }),
     ...(adaptation === undefined ? {} : { adaptation }),
+    ...(prove === undefined ? {} : { prove }),
   };
 }
 
@@ -234,9 +269,21 @@ export function recoveryAsOwner(recovery: RecoveryRecord): CommandOwner {
 /** The recovery as the API shows it. */
 export function recoveryOf(recovery: RecoveryRecord): Recovery {
   const { id, sourceId, pointId, pointCreatedAt, targetId, network, state, machine, answer } = recovery;
-  const { rtoSeconds, failure, requestedBy, createdAt, endedAt } = recovery;
+  const { proof, rtoSeconds, failure, requestedBy, createdAt, endedAt } = recovery;
   return {
-    ...{ id, sourceId, pointId, pointCreatedAt, targetId, network, state, machine, answer, rtoSeconds },
+    ...{
+      id,
+      sourceId,
+      pointId,
+      pointCreatedAt,
+      targetId,
+      network,
+      state,
+      proof,
+      machine,
+      answer,
+      rtoSeconds,
+    },
     ...{ failure, requestedBy, createdAt, endedAt },
   };
 }

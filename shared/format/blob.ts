@@ -3,8 +3,11 @@ import { BLOCK_BYTES } from "./block.ts";
 import type { Compressor } from "./compression.ts";
 import { DamagedObjectError } from "./errors.ts";
 
-/** The content of a blob: a `unit` is some blocks compressed together, a `map` one node of a disk map. */
-export const BLOB_KIND = { unit: 1, map: 2 } as const;
+/**
+ * The content of a blob: a `unit` is some blocks compressed together, a `map` one node of a disk map, a
+ * `list` a part of a list of files.
+ */
+export const BLOB_KIND = { unit: 1, map: 2, list: 3 } as const;
 export type BlobKind = (typeof BLOB_KIND)[keyof typeof BLOB_KIND];
 
 const CODEC = { stored: 0, zstd: 1 } as const;
@@ -28,7 +31,7 @@ export interface BlobPosition {
 
 export interface BlobContent {
   kind: BlobKind;
-  /** Blocks in a unit; 0 for a map node. */
+  /** Blocks in a unit; 0 for anything else. */
   blocks: number;
   bytes: Buffer;
 }
@@ -80,7 +83,7 @@ export class BlobSealer {
   }
 
   /**
-   * Opens a sealed blob. Units expand into `output`, which the content then points into; map nodes need none.
+   * Opens a sealed blob. Units expand into `output`, which the content then points into; others need none.
    */
   open(
     sealed: Uint8Array,
@@ -92,8 +95,8 @@ export class BlobSealer {
     const [codec, kind] = [plain.readUInt8(0), plain.readUInt8(1)];
     const blocks = plain.readUInt16LE(2);
     const payload = plain.subarray(BLOB_HEADER_BYTES);
-    if (kind === BLOB_KIND.map && codec === CODEC.stored && blocks === 0)
-      return { kind, blocks, bytes: payload };
+    const isStored = kind === BLOB_KIND.map || kind === BLOB_KIND.list;
+    if (isStored && codec === CODEC.stored && blocks === 0) return { kind, blocks, bytes: payload };
     const length = blocks * BLOCK_BYTES;
     if (kind !== BLOB_KIND.unit || blocks < 1 || length > using.output.length) {
       throw new DamagedObjectError(object, "a blob has an impossible header");

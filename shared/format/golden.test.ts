@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { UNIT_BYTES } from "./blob.ts";
+import { BLOB_KIND, UNIT_BYTES } from "./blob.ts";
 import { BLOCK_BYTES } from "./block.ts";
 import { createCompressor } from "./compression.ts";
 import { decodeKeyObject } from "./key-object.ts";
@@ -8,13 +8,20 @@ import { decodeInnerNode, decodeLeaf, innerHash, type Leaf, leafHash } from "./m
 import { decodePatch, patchedInnerNode, patchedLeaf } from "./map-patch.ts";
 import { openPack } from "./pack.ts";
 import { decodePoint } from "./point.ts";
-import { buildGolden, goldenBlocks, goldenDataKey, goldenIds, goldenSizeBytes } from "./testing/golden.ts";
+import {
+  buildGolden,
+  goldenBlocks,
+  goldenDataKey,
+  goldenIds,
+  goldenList,
+  goldenSizeBytes,
+} from "./testing/golden.ts";
 import { diskHash } from "./tree.ts";
 
 const golden = (name: string): Buffer => readFileSync(new URL(`golden/${name}`, import.meta.url));
 const using = { compressor: createCompressor(), output: Buffer.alloc(UNIT_BYTES) };
 
-test.each(["data-stored.pack", "map.packs", "map-patches.packs", "point-4", "key.json"])(
+test.each(["data-stored.pack", "list.pack", "map.packs", "map-patches.packs", "point-4", "key.json"])(
   "%s is written byte for byte as pinned",
   (name) => {
     expect(buildGolden()[name]?.equals(golden(name))).toBe(true);
@@ -54,6 +61,14 @@ test("a pinned pack of compressed blocks can still be read", () => {
   expect(sealer.open(sealed, { number: 0, offset: 32 }, "golden", using).bytes.equals(goldenBlocks)).toBe(
     true,
   );
+});
+
+test("a pinned pack with a list of files can still be read", () => {
+  const bytes = golden("list.pack");
+  const { kind, index, sealer } = openPack(goldenDataKey, bytes, "golden");
+  expect([kind, index.blobs]).toEqual(["list", [{ kind: "list", offset: 32, sealedBytes: 45 }]]);
+  const content = sealer.open(bytes.subarray(32, 77), { number: 0, offset: 32 }, "golden", using);
+  expect(content).toEqual({ kind: BLOB_KIND.list, blocks: 0, bytes: goldenList });
 });
 
 test.each([

@@ -22,6 +22,7 @@ export interface Placement {
 export type PackIndexBlob = { offset: number; sealedBytes: number } & (
   | { kind: "unit"; placements: Placement[] }
   | { kind: "map"; level: number; index: number }
+  | { kind: "list" }
 );
 
 export interface PackIndex {
@@ -35,7 +36,7 @@ export const CAPTURE_ID_BYTES = 16;
 export const PLACEMENT_BYTES: number = 8 + ID_BYTES;
 const BLOB_ENTRY_BYTES = 12;
 const MAP_INDEX_BYTES = 8;
-const KIND = { unit: 1, map: 2 } as const;
+const KIND = { unit: 1, map: 2, list: 3 } as const;
 
 /**
  * Encodes a pack's index while the pack is filled. Entries are encoded at once: thousands of small objects
@@ -81,6 +82,13 @@ export class PackIndexWriter {
   addMapNode(place: { offset: number; sealedBytes: number }, level: number, index: number): void {
     const out = new ByteWriter(BLOB_ENTRY_BYTES + MAP_INDEX_BYTES);
     out.u32(place.offset).u32(place.sealedBytes).u8(KIND.map).u8(level).u16(0).u64(index);
+    this.#blobs.append(out.done());
+    this.#blobCount += 1;
+  }
+
+  addList(place: { offset: number; sealedBytes: number }): void {
+    const out = new ByteWriter(BLOB_ENTRY_BYTES);
+    out.u32(place.offset).u32(place.sealedBytes).u8(KIND.list).u8(0).u16(0);
     this.#blobs.append(out.done());
     this.#blobCount += 1;
   }
@@ -141,6 +149,7 @@ function decodeBlob(input: ByteReader): PackIndexBlob {
   const level = input.u8();
   const count = input.u16();
   if (kind === KIND.map && count === 0) return { ...place, kind: "map", level, index: input.u64() };
+  if (kind === KIND.list && level === 0 && count === 0) return { ...place, kind: "list" };
   if (kind === KIND.unit && level === 0)
     return { ...place, kind: "unit", placements: decodePlacements(input, count) };
   throw input.damaged("its index has an entry of no known kind");

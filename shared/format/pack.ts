@@ -20,7 +20,7 @@ import {
 } from "./pack-index.ts";
 
 export const FORMAT_VERSION = 1;
-export const PACK_KIND = { data: 1, map: 2 } as const;
+export const PACK_KIND = { data: 1, map: 2, list: 3 } as const;
 export type PackKind = keyof typeof PACK_KIND;
 export const PACK_HEADER_BYTES = 32;
 export const PACK_TRAILER_BYTES = 24;
@@ -85,6 +85,13 @@ export class PackBuilder {
   addMapNode(bytes: Buffer, level: number, index: number): BlobPosition {
     const position = this.#add(BLOB_KIND.map, 0, bytes);
     this.#index.addMapNode(position, level, index);
+    return position;
+  }
+
+  /** Seals a part of a list of files, which the caller has compressed. */
+  addList(bytes: Buffer): BlobPosition {
+    const position = this.#add(BLOB_KIND.list, 0, bytes);
+    this.#index.addList(position);
     return position;
   }
 
@@ -198,6 +205,7 @@ function decodePackHeader(bytes: Buffer, object: string): { kind: PackKind; salt
   const salt = input.raw(SALT_BYTES);
   if (code === PACK_KIND.data) return { kind: "data", salt };
   if (code === PACK_KIND.map) return { kind: "map", salt };
+  if (code === PACK_KIND.list) return { kind: "list", salt };
   throw new DamagedObjectError(object, "its kind is unknown");
 }
 

@@ -26,6 +26,7 @@ import {
 import { Inventory } from "./inventory.ts";
 import { AgentSystem, BootId } from "./machine.ts";
 import { machineCommands } from "./machine-commands.ts";
+import { proofCommands } from "./proof.ts";
 import { MAX_CHECKED_POINTS, RepositoryChecked } from "./repository-check.ts";
 import { RuleName } from "./rule-names.ts";
 import { captureFields, TakenPoint } from "./taken-point.ts";
@@ -312,6 +313,7 @@ export const commandKinds = {
     output: RepositoryChecked,
   },
 
+  ...proofCommands,
   ...machineCommands,
 
   ...machinePowerCommands,

@@ -10,6 +10,7 @@ import { DefinedMachine, MachineAnswer } from "./defined-machine.ts";
 import { AgentId, CutoverId, PlanId, PointId, ResourceId, RunId } from "./ids.ts";
 import { Whereabouts } from "./machine.ts";
 import { MachineDesign } from "./machine-routes.ts";
+import { Proof, ProofBudget } from "./proof.ts";
 import { Quiesce, usualQuiesce } from "./quiesce.ts";
 import { AcceptedRules } from "./rule-names.ts";
 
@@ -51,6 +52,11 @@ export const NewCutover = z.strictObject({
   machine: MachineDesign,
   /** Whether its system is adapted to the machine before that starts. The target host needs a boot image. */
   adapt: z.boolean().default(false),
+  /**
+   * For how many seconds files of the source are read, to compare them with a clone before the cutover can
+   * begin; not at all if absent. A difference ends the cutover.
+   */
+  proveSeconds: ProofBudget.optional(),
   /** The text on the machine's console that proves it up; a login prompt if absent. */
   expect: z.string().min(1).max(200).optional(),
   /** The check script of the target host that must succeed after that, before the machine has its network. */
@@ -121,6 +127,10 @@ export const Cutover = z.object({
   heldBack: z.object({ at: Timestamp, why: z.string() }).optional(),
   /** As of `at`: of now until it begins, and then of the moment in which it began. */
   forecast: CutoverForecast.extend({ at: Timestamp }).nullable(),
+  /** For how many seconds files of the source were to be read; absent if none are compared. */
+  proveSeconds: ProofBudget.optional(),
+  /** What the comparison of files found, before the cutover could begin; absent until then. */
+  proof: Proof.optional(),
   /** How the adaptation was computed before the window; absent in lists, and if none was asked for. */
   rehearsal: z
     .object({

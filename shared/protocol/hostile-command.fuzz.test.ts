@@ -41,6 +41,11 @@ const good: Record<CommandKind, Record<string, unknown>> = {
   "report-boot-state": { conversionId: "cnv_1" },
   "attest-boot-state": { conversionId: "cnv_1", requestedBy: "ada" },
   "check-repository": { ownerId: "chk_1", sourceId: "agt_1", pointIds: ["rp_1", "rp_2"], whole: false },
+  "hash-files": {
+    ...{ ownerId: "rcv_1", pointId: "rp_1", disks: ["sda", "sdb"], budgetSeconds: 60 },
+    frozenFrom: "2030-01-01T00:00:00.000Z",
+  },
+  "compare-files": { ...target, disks: [written], list: SHA, files: 2 },
   "define-machine": {
     ...{ ...target, disks: [written], hypervisor: "libvirt", name: "web1", title: "web1", dryRun: false },
     bootDisk: "sda",

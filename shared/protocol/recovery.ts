@@ -5,6 +5,7 @@ import { Failure, Timestamp } from "./common.ts";
 import { DefinedMachine, MachineAnswer } from "./defined-machine.ts";
 import { AgentId, PointId, RecoveryId, ResourceId } from "./ids.ts";
 import { MachineDesign } from "./machine-routes.ts";
+import { Proof, ProofBudget } from "./proof.ts";
 
 export const NewRecovery = z.strictObject({
   /** The target host that makes and runs the machine. */
@@ -24,6 +25,11 @@ export const NewRecovery = z.strictObject({
   machine: MachineDesign,
   /** Whether its system is adapted to the machine before that starts. The target host needs a boot image. */
   adapt: z.boolean().default(false),
+  /**
+   * For how many seconds files of the source are read, to compare them with the clone before its system is
+   * adapted and started; not at all if absent. The source has to run. A difference ends the recovery.
+   */
+  proveSeconds: ProofBudget.optional(),
   /** What counts as the machine's first answer. */
   check: AnswerCheck.default({ kind: "console" }),
   answerTimeoutSeconds: z.int().min(10).max(7200).default(900),
@@ -44,6 +50,8 @@ export const Recovery = z.object({
   network: NewRecovery.shape.network,
   /** `completed`: the machine has answered. It stays, whichever way the recovery ends. */
   state: RecoveryState,
+  /** What the comparison of files found; absent if none was asked for, or it has not ended. */
+  proof: Proof.optional(),
   machine: DefinedMachine.optional(),
   answer: MachineAnswer.optional(),
   /** From the request until the control plane knew of the machine's first answer. */

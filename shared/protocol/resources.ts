@@ -10,9 +10,10 @@ import { AgentId, CommandId, ConversionId, DiskName, PlanId, PointId, ResourceId
 import { Inventory } from "./inventory.ts";
 import { AgentSystem, Whereabouts } from "./machine.ts";
 import { PointHooks } from "./point-hooks.ts";
+import { PointProof } from "./proof.ts";
 import { PointCheck } from "./repository-check.ts";
 import { AcceptedRules, RuleName } from "./rule-names.ts";
-import { FreezeShown } from "./taken-point.ts";
+import { FreezeShown, FrozenTime } from "./taken-point.ts";
 
 export { BootCheck, ConversionType, StepName };
 
@@ -233,6 +234,10 @@ export const RecoveryPoint = z.object({
   hooks: PointHooks.optional(),
   /** What the newest check of it in the repository found; absent if it was never checked. */
   checked: PointCheck.optional(),
+  /** When its file systems were frozen; absent if they were not, or its disks do not show one instant. */
+  frozen: FrozenTime.optional(),
+  /** What the newest proof of it found; absent if there was none. */
+  proved: PointProof.optional(),
   disks: z.array(CopiedDisk.extend({ sizeBytes: z.int(), badRanges: z.int().nonnegative() })),
 });
 export type RecoveryPoint = z.infer<typeof RecoveryPoint>;

@@ -95,6 +95,7 @@ export class ConversionRun {
       CompleteConversion: () => ({ state: "completed" }),
       FinishRun: () => ({ state: "completed" }),
       AbandonRun: abandoned,
+      RecordProof: () => ({ outcome: "equal" }),
       RecordVerdict: () => ({ verdict: "booted" }),
       FinishDrill: () => ({ state: "completed" }),
       AbandonDrill: abandoned,

@@ -87,7 +87,7 @@ export const retryLists: Readonly<Record<string, readonly object[]>> = {
   ],
   "a source that is staged": [DAY, bootCommand],
   "a source that is armed": [silent(10), bootCommand],
-  "a source that restarts, or a target host that checks": [silent(10), command],
+  "a source that restarts or is compared, or a target host that checks or compares": [silent(10), command],
   "a standby that may stay behind": [silent(3), passing("CommandOutOfTimeError", "StandbyBusyError")],
   "a window or a person, for a year": [
     { ErrorEquals: ["States.Timeout"], IntervalSeconds: 1, BackoffRate: 1, MaxAttempts: 366 },
@@ -159,6 +159,26 @@ export const catchLists: Readonly<Record<string, readonly object[]>> = {
       Next: "Abandon",
     },
     anyKeepingFailure("StandbyLeft"),
+  ],
+  "has the proof say that there is no clone": [
+    { ErrorEquals: ["States.ALL"], Assign: { proof: { failure: AS_IT_IS } }, Next: "IsToProve" },
+  ],
+  "has the proof say that its source was not read": [
+    { ErrorEquals: ["States.ALL"], Assign: { proof: { failure: AS_IT_IS } }, Next: "RecordProof" },
+  ],
+  "has the proof say that its clone was not read": [
+    {
+      ErrorEquals: ["States.ALL"],
+      Assign: { proof: "{% $merge([$proof, {'failure': $states.errorOutput}]) %}" },
+      Next: "RecordProof",
+    },
+  ],
+  "removes the clone, and then ends": [
+    {
+      ErrorEquals: ["States.ALL"],
+      Assign: { failure: AS_IT_IS, isRefuted: true },
+      Next: "ReleaseRehearsal",
+    },
   ],
   "gives the lease back, if there is one": [any("HadLease")],
   "gives the lease back": [any("GiveLeaseBack")],

@@ -2,7 +2,7 @@
 import { createReadStream } from "node:fs";
 import { type ChannelFrame, channelFrame, FRAME, messageFrame, messageIn } from "../../browse/frames.ts";
 import { GuestPort } from "../../browse/guest/guest-port.ts";
-import type { DiskKey } from "../disk-key.ts";
+import { receivedKeys } from "../disk-key.ts";
 import { ADAPT_PORT, type AdaptAnswer, AdaptTask, type FileChange, INPUTS_AT_ONCE } from "../messages.ts";
 import { applyChanges, type ChangeWithContent } from "./apply.ts";
 import { computeAdaptation } from "./compute.ts";
@@ -47,7 +47,7 @@ class AdaptingGuest {
   }
 
   async #compute({ disks, keys, wanted }: Task<"compute">): Promise<void> {
-    const system = await MountedSystem.open(disks, keysOf(keys));
+    const system = await MountedSystem.open(disks, receivedKeys(keys));
     const computed = await computeAdaptation(system, disks, wanted, (on) =>
       this.#say({ say: "working", on }),
     );
@@ -65,7 +65,7 @@ class AdaptingGuest {
 
   async #apply({ disks, keys }: Task<"apply">): Promise<void> {
     const { inputs, changes } = await this.#receive();
-    const system = await MountedSystem.open(disks, keysOf(keys));
+    const system = await MountedSystem.open(disks, receivedKeys(keys));
     const { stale } = await applyChanges(system, disks, inputs, changes, () => {
       this.#hasWritten = true;
     });
@@ -109,8 +109,4 @@ class AdaptingGuest {
   #say(answer: AdaptAnswer): Promise<void> {
     return this.#port.send(messageFrame(answer));
   }
-}
-
-function keysOf(keys: Task<"apply">["keys"] = []): DiskKey[] {
-  return keys.map(({ uuid, key }) => ({ uuid, key: Buffer.from(key, "base64") }));
 }

@@ -18,4 +18,5 @@ export const btrfs: FileSystem = {
   bootImage: { modules: ["btrfs"], packages: ["btrfs-progs", "liblzo2-2"], programs: ["/bin/btrfs"] },
   readOnlyMount: { type: "btrfs", options: ["rescue=nologreplay"] },
   writableMount: { type: "btrfs", options: [] },
+  provingMount: { type: "btrfs", options: ["subvolid=5"] },
 };

@@ -33,5 +33,6 @@ export const ext: FileSystem = {
   },
   readOnlyMount: { type: "ext4", options: ["noload"] },
   writableMount: { type: "ext4", options: [] },
+  provingMount: { type: "ext4", options: [] },
   grubModule: "ext2",
 };

@@ -14,5 +14,6 @@ export const xfs: FileSystem = {
   // A clone of a file system has the identity of its original, which may be attached as well.
   readOnlyMount: { type: "xfs", options: ["norecovery", "nouuid"] },
   writableMount: { type: "xfs", options: ["nouuid"] },
+  provingMount: { type: "xfs", options: ["nouuid"] },
   grubModule: "xfs",
 };

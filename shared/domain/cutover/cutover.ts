@@ -62,6 +62,8 @@ export const CutoverRecord = z.object({
   planned: commandKinds["define-machine"].input.omit({ disks: true, dryRun: true, pointId: true }),
   /** What the command that adapts its system needs besides; absent if it stays as it is. */
   adaptation: commandKinds["adapt-machine"].input.pick({ sourceDisks: true, wanted: true }).optional(),
+  proveSeconds: Cutover.shape.proveSeconds,
+  proof: Cutover.shape.proof,
   state: CutoverState,
   states: Cutover.shape.states,
   /** How many executions its workflow had. The first one has the cutover's id as its name. */
@@ -238,7 +240,7 @@ export function isSourceAway({ whereabouts }: CutoverRecord): boolean {
 /** The input of the workflow's execution, from the record alone, so that a repeated start sends the same. */
 export function cutoverInput(cutover: CutoverRecord) {
   const { id, sourceId, targetId, planId, planned, adaptation, check: checkAfter, switchSourceOff } = cutover;
-  const { restart, requestedBy } = cutover;
+  const { restart, requestedBy, proveSeconds, disks } = cutover;
   return {
     ...{ cutoverId: id, sourceId, targetId, planId, check: checkBeforeCommit(cutover) },
     ...(checkAfter === undefined ? {} : { checkAfter }),
@@ -246,6 +248,7 @@ export function cutoverInput(cutover: CutoverRecord) {
     ...(restart ? { restart: { ...restart, requestedBy } } : {}),
     planned: { ...planned, dryRun: false },
     ...(adaptation === undefined ? {} : { adaptation }),
+    ...(proveSeconds === undefined ? {} : { proveSeconds, disks }),
   };
 }
 

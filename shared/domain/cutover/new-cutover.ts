@@ -85,6 +85,7 @@ export function newCutover(
       disks,
       // No client reaches it before it was checked and has the right to run.
       planned: { ...planned, isolated: true },
+      proveSeconds: request.proveSeconds,
       adaptation: request.adapt ? plannedAdaptation(identity, wanted) : undefined,
     },
     ...{ state: "baseline", states: [{ name: "baseline", at }], runs: [], forecast: null },

@@ -2,9 +2,14 @@
 import { commandKinds } from "../../protocol/commands.ts";
 import type { Cutover } from "../../protocol/cutover.ts";
 import { type CommandRecord, isOpen, latest } from "../command.ts";
+import type { CutoverRecord } from "./cutover.ts";
 
-/** `undefined` if it has not begun. `commands`: of the cutover. */
-export function rehearsalOf(commands: readonly CommandRecord[]): Cutover["rehearsal"] {
+/** `undefined` if it has not begun, or none was asked for. `commands`: of the cutover. */
+export function rehearsalOf(
+  { adaptation }: Pick<CutoverRecord, "adaptation">,
+  commands: readonly CommandRecord[],
+): Cutover["rehearsal"] {
+  if (!adaptation) return undefined;
   const ofRehearsal = commands.filter(({ label }) => label === "rehearsal");
   const last = (kind: CommandRecord["kind"]) => latest(ofRehearsal.filter((one) => one.kind === kind));
   const command = last("adapt-machine") ?? last("clone-standby");

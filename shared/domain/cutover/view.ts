@@ -21,6 +21,7 @@ export function cutoverOf(
     deadlineAt: cutover.deadlineAt ?? null,
     forecast,
     ...details,
+    ...{ proveSeconds: cutover.proveSeconds, proof: cutover.proof },
     outageSeconds: cutover.outageSeconds ?? null,
     runs: cutover.runs.map(({ id: run, phase }) => ({ id: run, phase })),
     pointId: cutover.final?.pointId,

@@ -57,6 +57,15 @@ function zstdPack(): Buffer {
   return builder.finish().bytes;
 }
 
+/** What a list says is compressed before. */
+export const goldenList: Buffer = Buffer.from("a part of a list of files");
+
+function listPack(): Buffer {
+  const builder = packBuilder("list", Buffer.alloc(16, 0x29));
+  builder.addList(goldenList);
+  return builder.finish().bytes;
+}
+
 /** A map of whole nodes, and one whose leaf and top node are patches of them, which the point names. */
 function mapsAndPoint(unit: BlobRef): { map: Buffer; patches: Buffer; point: Buffer } {
   const salt = Buffer.alloc(16, 0x24);
@@ -149,6 +158,7 @@ export function buildGolden(): Record<string, Buffer> {
   return {
     "data-stored.pack": bytes,
     "data-zstd.pack": zstdPack(),
+    "list.pack": listPack(),
     "map.packs": map,
     "map-patches.packs": patches,
     "point-4": point,

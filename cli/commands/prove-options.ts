@@ -1,0 +1,35 @@
+import { ProofBudget } from "#shared/protocol/proof.ts";
+import { type CliCall, type CliCommand, numberOption } from "../command.ts";
+import { UsageError } from "../errors.ts";
+
+const DEFAULT_SECONDS = 60;
+
+/** Whether files are compared, and for how long the source's are read. */
+export const PROVE_HELP: [string, string][] = [
+  [
+    "--prove",
+    "compare files as the source's kernel reads them with the clone's, before its system is adapted; a difference ends it",
+  ],
+  [
+    "--prove-seconds SECONDS",
+    `how long files of the source are read; those that are not reached are not compared (default ${DEFAULT_SECONDS})`,
+  ],
+];
+
+export const PROVE_OPTIONS = {
+  prove: { type: "boolean" },
+  "prove-seconds": { type: "string" },
+} as const satisfies CliCommand["options"];
+
+/** What the options of `PROVE_OPTIONS` ask for; throws `UsageError` about `command`. */
+export function proveFields(call: CliCall, command: string): { proveSeconds?: number } {
+  const seconds = numberOption(call, "prove-seconds", command);
+  if (call.values.prove !== true) {
+    if (seconds !== undefined) throw new UsageError("--prove-seconds is about --prove", command);
+    return {};
+  }
+  const proveSeconds = seconds ?? DEFAULT_SECONDS;
+  if (!ProofBudget.safeParse(proveSeconds).success)
+    throw new UsageError(`--prove-seconds takes ${ProofBudget.minValue} to ${ProofBudget.maxValue}`, command);
+  return { proveSeconds };
+}

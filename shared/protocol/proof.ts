@@ -1,0 +1,139 @@
+/** Proofs: files as a source's kernel reads them, compared with what a guest's kernel reads on a clone. */
+import * as z from "zod";
+import { Sha256 } from "./boot-image.ts";
+import { Timestamp } from "./common.ts";
+import { DiskName, disksOf, OwnerId, PointId } from "./ids.ts";
+import { ownedPoint, WrittenDisk } from "./written-disk.ts";
+
+/** How long a source's files are read. */
+export const ProofBudget = z.int().min(5).max(3600);
+
+/** Differences that are named; the others are only counted. */
+export const MOST_DIFFERENCES = 20;
+/** File systems that are named. */
+export const MOST_FILE_SYSTEMS = 50;
+const MOST_TEXT = 400;
+const Text = z.string().max(MOST_TEXT);
+const Count = z.int().nonnegative();
+
+/** A text that fits into a message. */
+export function proofText(text: string): string {
+  return text.length <= MOST_TEXT ? text : `${text.slice(0, MOST_TEXT - 1)}…`;
+}
+
+/** Something on a source's disks that was not read, and why. */
+const LeftOut = z.object({ place: Text, why: Text });
+export type LeftOut = z.infer<typeof LeftOut>;
+
+/** What a source's agent came to. Files are regular files, each counted once, however many names it has. */
+export const HashedFiles = z.object({
+  /** The name of the pack with the list of files; absent if no file can be compared. */
+  list: Sha256.optional(),
+  /** In the list. */
+  files: Count,
+  bytes: Count,
+  /** Of these disks, as far as there was time to look. */
+  found: Count,
+  /** Whether there was time to find all of them. */
+  foundAll: z.boolean(),
+  /** Changed since the freeze, or while they were read: they cannot be compared. */
+  changed: Count,
+  /** That the kernel refused to read. */
+  unreadable: Count,
+  /** Mounted file systems of these disks that were left out, and parts of them; the first ones. */
+  leftOut: z.array(LeftOut).max(MOST_FILE_SYSTEMS),
+  seconds: z.number().nonnegative(),
+});
+export type HashedFiles = z.infer<typeof HashedFiles>;
+
+/** `unreadable`: the guest's kernel cannot read it, though the source's could. */
+export const FileDifference = z.enum([
+  "missing",
+  "no-file",
+  "size",
+  "mode",
+  "modified",
+  "content",
+  "unreadable",
+]);
+export type FileDifference = z.infer<typeof FileDifference>;
+
+/** What a target host found on a clone. */
+export const ComparedFiles = z.object({
+  equal: Count,
+  /** Of the equal files. */
+  bytes: Count,
+  /**
+   * The clone has no file there, or another one, but a folder on the path has changed since the freeze: the
+   * file may have been elsewhere then, so this is no difference, and proves nothing.
+   */
+  moved: Count,
+  different: Count,
+  /** The first of them. */
+  differences: z
+    .array(z.object({ fileSystem: Text, path: Text, what: FileDifference }))
+    .max(MOST_DIFFERENCES),
+  /** File systems that the guest could not open, each with its number of listed files. */
+  unopened: z.array(z.object({ fileSystem: Text, files: Count, why: Text })).max(MOST_FILE_SYSTEMS),
+  seconds: z.number().nonnegative(),
+});
+export type ComparedFiles = z.infer<typeof ComparedFiles>;
+
+export const proofCommands = {
+  /**
+   * Hashes files of the disks' mounted file systems that have not changed since a recovery point, and stores
+   * the list in the repository. Changes nothing on the disks.
+   */
+  "hash-files": {
+    input: z.object({
+      ownerId: OwnerId,
+      pointId: PointId,
+      disks: z.array(DiskName).min(1).max(256),
+      /** When the freeze of that point began, by the source's clock. */
+      frozenFrom: Timestamp,
+      budgetSeconds: ProofBudget,
+    }),
+    output: HashedFiles,
+  },
+
+  /**
+   * Compares the files of such a list with what a guest's kernel reads on the written disks. The disks stay
+   * as they are.
+   */
+  "compare-files": {
+    input: z.object({
+      ...ownedPoint,
+      disks: disksOf(WrittenDisk),
+      list: Sha256,
+      /** In the list. */
+      files: Count,
+    }),
+    output: ComparedFiles,
+  },
+} as const;
+
+/** `equal`: every listed file, and there is one. `unknown`: no difference was found, which proves nothing. */
+export const ProofOutcome = z.enum(["equal", "different", "unknown"]);
+export type ProofOutcome = z.infer<typeof ProofOutcome>;
+
+export const Proof = z.object({
+  pointId: PointId,
+  outcome: ProofOutcome,
+  /** Why it is unknown. */
+  reason: Text.optional(),
+  at: Timestamp,
+  hashed: HashedFiles.optional(),
+  compared: ComparedFiles.optional(),
+});
+export type Proof = z.infer<typeof Proof>;
+
+/** The newest proof of a recovery point. */
+export const PointProof = z.object({
+  ownerId: OwnerId,
+  outcome: ProofOutcome,
+  /** That are equal, and their bytes. */
+  files: Count,
+  bytes: Count,
+  at: Timestamp,
+});
+export type PointProof = z.infer<typeof PointProof>;
