@@ -120,7 +120,7 @@ export class Site implements AsyncDisposable {
    * How many times an agent began (or ended) a command of this kind for a conversion, according to its log.
    */
   count(what: "started" | "succeeded" | "failed" | "stopped", id: string, kind: CommandKind): number {
-    const agent = kind === "take-recovery-point" ? "source" : "target";
+    const agent = kind === "take-recovery-point" || kind === "hash-files" ? "source" : "target";
     return readFileSync(join(this.dir, `${agent}.log`), "utf8")
       .split("\n")
       .filter((line) => line.includes(`"command ${what}"`) && line.includes(`"${id}.${kind}.`)).length;
