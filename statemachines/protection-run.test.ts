@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { commandKinds } from "#shared/protocol/commands.ts";
-import { type AgentAct, ConversionRun, fail, silent, throwing } from "./testing/conversion-run.ts";
+import { type AgentAct, ConversionRun, fail, silent, succeed, throwing } from "./testing/conversion-run.ts";
 import { workflowArn } from "./testing/workflow-file.ts";
 
 const RUN_ID = "run_0kz1";
@@ -53,6 +53,15 @@ test("the source gets the limits of the upload, by the hours of the week", async
   const run = await new ProtectionRun().run(limits);
   const [taken] = run.dispatched;
   expect(commandKinds["take-recovery-point"].input.parse(taken?.input)).toMatchObject(limits);
+});
+
+test("the point is recorded with how the source froze it, and with its hooks", async () => {
+  const frozen = { from: "2030-01-01T00:00:01.000Z", until: "2030-01-01T00:00:02.000Z" };
+  const facts = { frozen, hooks: { scripts: [] } };
+  const run = await new ProtectionRun({ "take-recovery-point": [succeed(facts)] }).run();
+  expect(run.world.payloads("RecordRecoveryPoint")).toMatchObject([
+    { ownerId: RUN_ID, disks: [{ name: "vda" }], ...facts },
+  ]);
 });
 
 test("a failure of the source ends the run with its name, after cleaning up", async () => {

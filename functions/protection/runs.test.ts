@@ -237,11 +237,12 @@ test("a run shows how its point was frozen and what its hooks did, as the source
     scripts: [{ hook: "db", phase: "before" as const, outcome: "succeeded" as const, seconds: 1 }],
   };
   const output = { pointId: "rp_1", disks: [taken], freezeMilliseconds: 200, frozen, hooks, requests: 9 };
+  // The workflow has the result, and continues, before the command is marked.
+  await recordRecoveryPoint.run({ ownerId: id, disks: [taken], frozen, hooks }, world);
   await world.store.commands.modify(commandId, (command) => ({ ...command, state: "succeeded", output }));
-  await recordRecoveryPoint.run({ ownerId: id, disks: [taken] }, world);
   await finish(id);
   expect((await lastRun()).result).toMatchObject({ freezeMilliseconds: 200, frozen, hooks });
-  expect(await world.store.points.get((await lastRun()).pointId)).toMatchObject({ hooks });
+  expect(await world.store.points.get((await lastRun()).pointId)).toMatchObject({ frozen, hooks });
 });
 
 test("how far a point is behind counts from when the source began to work on it", async () => {

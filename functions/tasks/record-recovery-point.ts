@@ -1,8 +1,7 @@
 import * as z from "zod";
-import { freezeOf } from "#shared/domain/freeze-of.ts";
 import { WrongStateError } from "#shared/errors.ts";
 import { OwnerId } from "#shared/protocol/ids.ts";
-import { DiskOfPoint, TakenDisk } from "#shared/protocol/taken-point.ts";
+import { DiskOfPoint, FreezeShown, TakenDisk } from "#shared/protocol/taken-point.ts";
 import { buildAlarming } from "../alarm/build.ts";
 import type { ReportDeps } from "../alarm/raise.ts";
 import { reportTracker } from "../alarm/tracker-wrong.ts";
@@ -14,6 +13,8 @@ export const Input = z.object({
   disks: z
     .array(DiskOfPoint.extend(TakenDisk.pick({ mode: true, trackerDisagreements: true }).partial().shape))
     .min(1),
+  // Not from the command's record: the workflow has the result before that is marked.
+  ...FreezeShown.pick({ hooks: true, frozen: true }).shape,
 });
 
 export const handler = taskHandler({
@@ -29,14 +30,13 @@ export const handler = taskHandler({
  * times. Raises an alarm if the source's tracker was wrong. Repeating it changes nothing.
  */
 export async function run(
-  { ownerId, disks }: z.output<typeof Input>,
+  { ownerId, disks, hooks, frozen }: z.output<typeof Input>,
   deps: ReportDeps,
 ): Promise<{ pointId: string }> {
   const { store, clock } = deps;
-  const { owner, commands } = await store.owners.withCommands(ownerId);
+  const owner = await store.owners.get(ownerId);
   const { pointId, sourceId, madeBy } = owner;
   if (pointId === undefined) throw new WrongStateError(`${ownerId} makes no recovery point`);
-  const { hooks, frozen } = freezeOf(commands);
   await store.points.add({
     ...{ id: pointId, sourceId, ...madeBy, createdAt: timestamp(clock) },
     bytesStored: disks.reduce((sum, disk) => sum + disk.bytesStored, 0),
