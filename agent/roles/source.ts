@@ -34,6 +34,7 @@ import { PendingHooks } from "../hooks/pending-hooks.ts";
 import { localSystemctl } from "../hypervisor/qemu/service/systemctl.ts";
 import { controlPlaneHosts } from "../identity/control-plane-hosts.ts";
 import type { Identity } from "../identity/identity.ts";
+import { DiskNames } from "../inventory/disk-names.ts";
 import { isUnused } from "../inventory/disks.ts";
 import { collectInventory } from "../inventory/inventory.ts";
 import { LocalMachine } from "../machine/machine.ts";
@@ -183,14 +184,18 @@ function preCopyOf(deps: Omit<PreCopyDeps, "tracker">): ConditionalView | undefi
   return program === undefined ? undefined : preCopyView({ ...deps, tracker: new TrackerHelper(program) });
 }
 
-/** The machine as it is now. */
-function machineInventoryOf({ identity, machine, settings, now }: RoleOptions): () => Promise<Inventory> {
+/** The machine as it is now. Disks keep the names that the operator gave them, or else their first ones. */
+function machineInventoryOf(options: RoleOptions): () => Promise<Inventory> {
+  const { identity, machine, settings, now } = options;
   const controlPlane = { hosts: controlPlaneHosts(identity.enrolment), environment: process.env };
-  return () =>
-    collectInventory({
+  const diskNames = settings.disks.length > 0 ? undefined : new DiskNames(options);
+  return async () => {
+    const inventory = await collectInventory({
       ...{ machine, now, chosenDisks: settings.disks },
       ...{ withoutIdleMedia: true, controlPlane, fencedServices: settings.fencedServices ?? [] },
     });
+    return diskNames ? { ...inventory, disks: await diskNames.named(inventory.disks) } : inventory;
+  };
 }
 
 /** The disks that recovery points are taken of, and those that the last one saw. */

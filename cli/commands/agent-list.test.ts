@@ -39,3 +39,10 @@ test("a column that is asked for is the last one", () => {
   expect(headings).toMatch(/DISKS +FENCED SERVICES$/);
   expect(row).toMatch(/ pine\.service$/);
 });
+
+test("a disk that the kernel gives another name is shown with its path, in one line", () => {
+  const disks = [aDisk("sda", { path: "/dev/sdb" }), aDisk("sdb", { path: "/dev/x\ny" }), aDisk("sdc")];
+  const source = sourceOf(aSource({ inventory: anInventory({ disks }) }));
+  const [, row] = agentTable([source], "none").split("\n");
+  expect(row).toMatch(/sda \(\/dev\/sdb\) \d.*, sdb \(\/dev\/x y\) \d.*, sdc \d/);
+});

@@ -29,8 +29,10 @@ export function agentTable<T extends Source | Target>(
   return problems.length > 0 ? [agentRows, "", ...problems].join("\n") : agentRows;
 }
 
-function diskInWords({ name, sizeBytes, unreadable }: Disk): string {
-  return `${name} ${bytes(sizeBytes)}${unreadable === undefined ? "" : " (cannot be read)"}`;
+/** With the path of a disk that the kernel names in another way. */
+function diskInWords({ name, path, kind, sizeBytes, unreadable }: Disk): string {
+  const place = kind === "device" && path !== `/dev/${name}` ? ` (${oneLine(path)})` : "";
+  return `${name}${place} ${bytes(sizeBytes)}${unreadable === undefined ? "" : " (cannot be read)"}`;
 }
 
 function presenceOf(agent: Source | Target): string {

@@ -61,9 +61,9 @@ export function recogniseDisks(
 
 /** Why this disk could not be found again among all disks of its machine; `undefined` if it could be. */
 export function whyNotRecognised(mark: DiskMark, all: readonly DiskMark[]): string | undefined {
-  if (IDENTIFIERS.every((identifier) => known(mark, identifier) === undefined))
+  if (IDENTIFIERS.every((identifier) => identifierOf(mark, identifier) === undefined))
     return "it has neither a partition table nor a serial number by which it could be found again";
-  if (mark.multipath && known(mark, "wwid") === undefined)
+  if (mark.multipath && identifierOf(mark, "wwid") === undefined)
     return "its paths have no WWID by which they could be joined again";
   const seen = all.map((each, index) => ({ ...each, path: String(index) }));
   // The machine's own list has one path for each disk, so two with the same identifiers are two disks.
@@ -80,24 +80,25 @@ export function whyNotRecognised(mark: DiskMark, all: readonly DiskMark[]): stri
 
 function contradicts(mark: DiskMark, disk: DiskMark): boolean {
   return UNCHANGING.some((identifier) => {
-    const [a, b] = [known(mark, identifier), known(disk, identifier)];
+    const [a, b] = [identifierOf(mark, identifier), identifierOf(disk, identifier)];
     return a !== undefined && b !== undefined && a !== b;
   });
 }
 
 function commonIdentifiers(mark: DiskMark, disk: DiskMark): Identifier[] {
   return IDENTIFIERS.filter((identifier) => {
-    const own = known(mark, identifier);
-    return own !== undefined && own === known(disk, identifier);
+    const own = identifierOf(mark, identifier);
+    return own !== undefined && own === identifierOf(disk, identifier);
   });
 }
 
-function known(mark: DiskMark, identifier: Identifier): string | undefined {
+/** `undefined` if the disk has none, or one that says nothing. */
+export function identifierOf(mark: DiskMark, identifier: Identifier): string | undefined {
   const value = mark[identifier]?.trim();
   return value === undefined || EMPTY.test(value) ? undefined : value;
 }
 
 function arePaths(mark: DiskMark, disks: readonly DiskMark[]): boolean {
-  const wwid = known(mark, "wwid");
-  return wwid !== undefined && disks.every((disk) => known(disk, "wwid") === wwid);
+  const wwid = identifierOf(mark, "wwid");
+  return wwid !== undefined && disks.every((disk) => identifierOf(disk, "wwid") === wwid);
 }
