@@ -8,7 +8,7 @@ export type FromCaptureWorker =
   | { kind: "pack"; pack: FinishedPack }
   | { kind: "ended" };
 
-/** Returns what does one worker's tasks, in the thread that calls it. */
+/** Returns a function that carries out one worker's tasks, each in the thread that calls it. */
 export function captureTasks(options: {
   worker: number;
   memory: SharedMemory;

@@ -8,8 +8,8 @@ import type { FenceKeeper } from "./fence-keeper.ts";
 
 /**
  * Puts the source's fence up or takes it down. `services`: those that the operator listed. Before a cutover
- * puts it up, the hooks run; one that does not succeed leaves the fence as it is. Throws what the keeper
- * does, and `FenceInterruptedError` for a cutover if the fence of its term was to be up, and is not.
+ * puts it up, the hooks run; one that does not succeed leaves the fence as it is. Throws the keeper's errors.
+ * Throws `FenceInterruptedError` if a cutover asked for the fence of its term, and that fence is not up.
  */
 export function setFenceExecutor(
   fence: Pick<FenceKeeper, "read" | "set">,
@@ -32,8 +32,8 @@ export function setFenceExecutor(
 }
 
 /**
- * What `change` resolves with. If the fence is down then, the hooks were ended, also if `change` has failed.
- * Rejects as `change` does, and with `CutoverHookFailedError`.
+ * Waits for `change`, and ends the hooks if the fence is down afterwards, whether or not `change` failed.
+ * Resolves with the result of `change`. Rejects with its error, or with `CutoverHookFailedError`.
  */
 export async function endingHooks<T>(
   fence: Pick<FenceKeeper, "read">,

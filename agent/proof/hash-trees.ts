@@ -58,7 +58,7 @@ export interface HashCounts {
 
 /** More are not chosen: their names are in memory, and the list has to fit into one object. */
 export const MOST_FILES = 50_000;
-/** Of files with several names that are known again, and of folders that wait: they are in memory, too. */
+/** How many files with several names, and how many folders still to read, are kept in memory. */
 const MOST_KNOWN = 1_000_000;
 /** Part of the time that looking for files may take, and that one file may. */
 const WALK_SHARE = 0.5;
@@ -276,7 +276,7 @@ class TreeHasher {
       leftOut.push({ place: proofText(pathText(latin1(place.replace(/^\/\//, "/")))), why: proofText(why) });
   }
 
-  /** What was removed or exchanged since it was found has changed; the rest cannot be read. */
+  /** Counts a file that was removed or exchanged since it was found as changed, and any other as unreadable. */
   #note(error: unknown): void {
     const code = codeOf(error);
     if (GONE.includes(code)) this.counts.changed += 1;
@@ -301,7 +301,7 @@ function isSwapSpace({ fd, stats }: OpenedRegular): boolean {
   return mark.equals(SWAP_MARK);
 }
 
-/** Of the kernel. Throws what is no error of the kernel. */
+/** The code of an error of the kernel. Throws every other error again. */
 function codeOf(error: unknown): string {
   const { code } = error as NodeJS.ErrnoException;
   if (code === undefined) throw error;

@@ -14,8 +14,8 @@ export const KeyObject = z.strictObject({
 export type KeyObject = z.infer<typeof KeyObject>;
 
 /**
- * One canonical form with a checksum, so damage differs from a refusal by KMS, and every altered byte is
- * noticed.
+ * The form is canonical and has a checksum: a reader notices every altered byte, and does not mistake damage
+ * for a refusal by KMS.
  */
 export function encodeKeyObject(key: KeyObject): Buffer {
   const fields = KeyObject.parse(key);

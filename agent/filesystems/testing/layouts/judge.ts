@@ -50,7 +50,7 @@ export class LayoutJudge {
 
   /**
    * Returns how many of these layouts we read wrongly, and the stories of the first of them: an empty text if
-   * there are none. Copies one layout in `copiedEvery`.
+   * there are none. Copies each layout whose seed is a multiple of `copiedEvery`.
    */
   async failuresIn(
     seeds: Iterable<number>,
