@@ -268,3 +268,31 @@ test("a difference ends the recovery before a machine is defined", async () => {
   expect(recovery.commands.at(-1)).toBe("compare-files");
   expect(recovery.world.payloads("AbandonRecovery")).toHaveLength(1);
 });
+
+test("a proof whose outcome was lost is made again under the next number", async () => {
+  const recovery = new RecoveryRun({}, PROVE);
+  const lost = `${RECOVERY_ID}.1`;
+  recovery.world.engine.startExecution({
+    stateMachineArn: workflowArn("prove-clone"),
+    name: lost,
+    input: "[]",
+  });
+  await recovery.stop("prove-clone", lost);
+  await recovery.run();
+  expect(recovery.outcome.status).toBe("SUCCEEDED");
+  expect(recovery.result("prove-clone", `${RECOVERY_ID}.2`).status).toBe("SUCCEEDED");
+});
+
+test("a recovery that is cancelled while files are compared, and one whose proof was stopped from outside, define no machine", async () => {
+  const functions = { RecordProof: () => throwing("RecoveryCancelledError") };
+  const agents = { "compare-files": [fail("RecoveryCancelledError")] };
+  const cancelled = await new RecoveryRun(agents, { ...PROVE, functions }).run();
+  expect(cancelled.outcome).toMatchObject({ status: "FAILED", error: "RecoveryCancelledError" });
+  const stopped = await new RecoveryRun({ "compare-files": [silent] }, PROVE).run();
+  await stopped.stop("prove-clone", `${RECOVERY_ID}.1`);
+  expect(stopped.outcome).toMatchObject({ status: "FAILED", error: "WorkflowInterruptedError" });
+  for (const recovery of [cancelled, stopped]) {
+    expect(recovery.commands).not.toContain("define-machine");
+    expect(recovery.world.payloads("AbandonRecovery")).toHaveLength(1);
+  }
+});

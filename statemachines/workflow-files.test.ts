@@ -56,7 +56,7 @@ test("every step has a limit", () => {
   for (const { tasks } of files) for (const task of tasks) expect(task.TimeoutSeconds).toBeDefined();
 });
 
-test.each(["hot-capture", "make-clone"])(
+test.each(["hot-capture", "make-clone", "prove-clone"])(
   "every step of %s that waits for an agent has a heartbeat",
   (name) => {
     for (const task of new WorkflowFile(name).tasks) {

@@ -2,7 +2,6 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, open, rename } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import {
   MOST_CHANGES,
   type SourceDiskIdentity,
@@ -10,13 +9,12 @@ import {
 } from "#shared/protocol/wanted-machine.ts";
 import { GuestAnswerInvalidError } from "../browse/errors.ts";
 import { channelFrame, FRAME, messageFrame, messageIn } from "../browse/frames.ts";
-import { GuestChannel } from "../browse/guest-channel.ts";
-import { openGuestImage } from "../browse/guest-image.ts";
+import type { GuestChannel } from "../browse/guest-channel.ts";
 import { printable } from "../hooks/printable.ts";
 import type { GuestDisk } from "../hypervisor/guest.ts";
-import { BootImageMachine } from "../hypervisor/qemu/boot-image-machine.ts";
 import { type AdaptationRecord, addInputs } from "./adaptation-record.ts";
-import { type DiskKey, KEY_MEMORY_MIB, sentKeys } from "./disk-key.ts";
+import { type CloneGuestOptions, withCloneGuest } from "./clone-guest.ts";
+import { sentKeys } from "./disk-key.ts";
 import { SystemNotAdaptedError } from "./errors.ts";
 import {
   ADAPT_PORT,
@@ -31,34 +29,24 @@ import {
 const START_LIMIT_MS = 10 * 60_000;
 /** Between two frames: an initramfs is built by the system's own program, under emulation. */
 const ANSWER_LIMIT_MS = 25 * 60_000;
-/** Everything that a guest does: it builds the initramfs of a handful of kernels, under emulation. */
-const MOST_HOURS = 3;
 /** An initramfs and the programs that build it are in the guest's memory at the same time. */
 const LEAST_MEMORY_MIB = 1536;
-const END_LIMIT_MS = 60_000;
 const PIECE_BYTES = 128 * 1024;
 
 export type CloneDisk = SourceDiskIdentity & GuestDisk;
 
-export interface AdaptedClone {
-  /** The folder of a boot image. */
-  imageFolder: string;
+export interface AdaptedClone extends CloneGuestOptions {
   /** The clone's disks, by the source's names of them. */
   disks: readonly CloneDisk[];
-  /** Where files without a name are made, as large as what the guest changes. */
-  workDir: string;
   /** A folder for the new contents of files, named by their SHA-256; made if it does not exist. */
   contentsDir: string;
-  /** Of encrypted volumes; the guest, and so the system in it, gets to see them all. */
-  keys?: readonly DiskKey[] | undefined;
   onProgress?: (on: string) => void;
-  signal?: AbortSignal | undefined;
 }
 
 /**
  * Finds out what has to change on a clone so that it starts on the machine. A guest tries it on throw-away
  * overlays, with the system's own programs; the disks stay as they are. Throws `SystemNotAdaptedError` if it
- * does not succeed, and what `GuestChannel` and `openGuestImage` throw.
+ * does not succeed, and what `withCloneGuest` throws.
  */
 export async function computeOnClone(
   options: AdaptedClone,
@@ -123,48 +111,22 @@ function attachedOf({ disks }: AdaptedClone): SourceDiskIdentity[] {
   }));
 }
 
-async function withGuest<T>(
-  { imageFolder, disks, workDir, keys = [], onProgress, signal }: AdaptedClone,
+function withGuest<T>(
+  { onProgress, ...options }: AdaptedClone,
   changes: "kept" | "discarded",
   work: (guest: AdaptingGuestSide) => Promise<T>,
 ): Promise<T> {
-  signal?.throwIfAborted();
-  const image = await openGuestImage(imageFolder, "adapt");
-  const machine = await BootImageMachine.start({
-    ...image,
-    memoryMiB: Math.max(image.memoryMiB, LEAST_MEMORY_MIB) + (keys.length > 0 ? KEY_MEMORY_MIB : 0),
-    cpuCount: 2,
-    disks: disks.map(({ path, format }) => ({ kind: "image", path, format, changes })),
-    workDir,
-    portName: ADAPT_PORT,
-  });
-  const stop = () => void machine.stop();
-  signal?.addEventListener("abort", stop);
-  const late = AbortSignal.timeout(MOST_HOURS * 3_600_000);
-  late.addEventListener("abort", stop);
-  try {
-    // No event follows for a cancel that came while the guest was started.
-    signal?.throwIfAborted();
-    const guest = new AdaptingGuestSide(new GuestChannel(machine), onProgress);
-    await guest.awaitReady();
-    const result = await work(guest);
-    // The guest has flushed its disks; QEMU has more time to close the images.
-    if (changes === "kept")
-      await Promise.race([machine.ended, delay(END_LIMIT_MS, undefined, { ref: false })]);
-    return result;
-  } catch (error) {
-    signal?.throwIfAborted();
-    if (late.aborted)
-      throw new SystemNotAdaptedError(
-        `it took longer than ${MOST_HOURS} hours`,
-        changes === "kept" ? "partly changed" : "unchanged",
-      );
-    throw error;
-  } finally {
-    signal?.removeEventListener("abort", stop);
-    late.removeEventListener("abort", stop);
-    await machine.stop();
-  }
+  const disks = changes === "kept" ? "partly changed" : "unchanged";
+  const lateError = (why: string) => new SystemNotAdaptedError(why, disks);
+  return withCloneGuest(
+    options,
+    { mode: "adapt", portName: ADAPT_PORT, changes, leastMemoryMiB: LEAST_MEMORY_MIB, lateError },
+    async (channel) => {
+      const guest = new AdaptingGuestSide(channel, onProgress);
+      await guest.awaitReady();
+      return work(guest);
+    },
+  );
 }
 
 /** The guest, seen from this machine: what it says is checked. */

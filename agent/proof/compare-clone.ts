@@ -2,14 +2,14 @@ import type { Repository } from "../repository/repository.ts";
 import { Comparison } from "./compare.ts";
 import { type ListedFiles, readFileList } from "./file-list.ts";
 import { FILES_AT_ONCE, type SeenFile } from "./messages.ts";
-import { type CloneGuestOptions, ProvingGuestSide } from "./proving-guest-side.ts";
+import { type ProvedClone, ProvingGuestSide } from "./proving-guest-side.ts";
 
 /**
  * Compares the files of a list with what the kernel of a guest reads on a clone's disks, of which only
  * throw-away overlays are changed. Throws what `readFileList` and `ProvingGuestSide` throw.
  */
 export async function compareClone(
-  options: CloneGuestOptions,
+  options: ProvedClone,
   { repository, list }: { repository: Repository; list: string },
 ): Promise<Comparison["result"]> {
   const parts = await readFileList(repository, list);

@@ -1,80 +1,49 @@
-import { type DiskKey, KEY_MEMORY_MIB, sentKeys } from "../adapt/disk-key.ts";
+import { type CloneGuestOptions, withCloneGuest } from "../adapt/clone-guest.ts";
+import { type DiskKey, sentKeys } from "../adapt/disk-key.ts";
 import { GuestAnswerInvalidError } from "../browse/errors.ts";
 import { messageFrame, messageIn } from "../browse/frames.ts";
-import { GuestChannel } from "../browse/guest-channel.ts";
-import { openGuestImage } from "../browse/guest-image.ts";
+import type { GuestChannel } from "../browse/guest-channel.ts";
 import { printable } from "../hooks/printable.ts";
 import type { GuestDisk } from "../hypervisor/guest.ts";
-import { BootImageMachine } from "../hypervisor/qemu/boot-image-machine.ts";
 import { FilesNotComparedError } from "./errors.ts";
 import { PROVE_PORT, ProveAnswer, type ProveTask, type SeenFile } from "./messages.ts";
 
-export interface CloneGuestOptions {
-  /** The folder of a boot image. */
-  imageFolder: string;
-  /** By the source's names of them. */
+export interface ProvedClone extends CloneGuestOptions {
+  /** The clone's disks, by the source's names of them. */
   disks: readonly ({ name: string } & GuestDisk)[];
-  /** Of encrypted volumes; the guest gets to see them all. */
   keys: readonly DiskKey[];
-  /** Where files without a name are made. */
-  workDir: string;
-  signal: AbortSignal;
 }
 
 /** Minutes under emulation on a busy machine. */
 const START_LIMIT_MS = 10 * 60_000;
 /** Between two frames: a journal is replayed, or a large file is read, under emulation. */
 const ANSWER_LIMIT_MS = 25 * 60_000;
-/** All files together: a hostile source could list more than a lifetime's. */
-const MOST_HOURS = 3;
 
 /** A guest that reads the files of a clone, seen from this machine: what it says is checked. */
 export class ProvingGuestSide {
   readonly #channel: GuestChannel;
-  readonly #options: CloneGuestOptions;
+  readonly #options: ProvedClone;
 
-  private constructor(channel: GuestChannel, options: CloneGuestOptions) {
+  private constructor(channel: GuestChannel, options: ProvedClone) {
     this.#channel = channel;
     this.#options = options;
   }
 
   /**
-   * Starts the guest for some work. Rejects with the signal's reason, `FilesNotComparedError`, and what
-   * `GuestChannel` and `openGuestImage` throw.
+   * Starts the guest for some work. Rejects with `FilesNotComparedError`, and with what `withCloneGuest`
+   * throws.
    */
-  static async during<T>(
-    options: CloneGuestOptions,
-    work: (guest: ProvingGuestSide) => Promise<T>,
-  ): Promise<T> {
-    const { imageFolder, disks, keys, workDir, signal } = options;
-    signal.throwIfAborted();
-    const image = await openGuestImage(imageFolder, "prove");
-    const machine = await BootImageMachine.start({
-      ...image,
-      memoryMiB: image.memoryMiB + (keys.length > 0 ? KEY_MEMORY_MIB : 0),
-      cpuCount: 2,
-      disks: disks.map(({ path, format }) => ({ kind: "image", path, format, changes: "discarded" })),
-      workDir,
-      portName: PROVE_PORT,
-    });
-    const stop = () => void machine.stop();
-    const late = AbortSignal.timeout(MOST_HOURS * 3_600_000);
-    const either = AbortSignal.any([signal, late]);
-    either.addEventListener("abort", stop);
-    try {
-      // No event follows for a cancel that came while the guest was started.
-      signal.throwIfAborted();
-      const guest = new ProvingGuestSide(new GuestChannel(machine), options);
-      await guest.#answer("ready", START_LIMIT_MS);
-      return await work(guest);
-    } catch (error) {
-      signal.throwIfAborted();
-      if (late.aborted) throw new FilesNotComparedError(`it took longer than ${MOST_HOURS} hours`);
-      throw error;
-    } finally {
-      either.removeEventListener("abort", stop);
-      await machine.stop();
-    }
+  static during<T>(options: ProvedClone, work: (guest: ProvingGuestSide) => Promise<T>): Promise<T> {
+    const lateError = (why: string) => new FilesNotComparedError(why);
+    return withCloneGuest(
+      options,
+      { mode: "prove", portName: PROVE_PORT, changes: "discarded", lateError },
+      async (channel) => {
+        const guest = new ProvingGuestSide(channel, options);
+        await guest.#answer("ready", START_LIMIT_MS);
+        return work(guest);
+      },
+    );
   }
 
   /** The file systems of the disks by UUID, each with why it could not be opened, if so. */

@@ -1,4 +1,5 @@
 import { beforeEach, expect, test } from "vitest";
+import { executionArn } from "../../statemachines/testing/workflow-file.ts";
 import { CutoverSite } from "../testing/cutover-site.ts";
 
 let site: CutoverSite;
@@ -94,4 +95,15 @@ test("a cutover that is cancelled while files are compared ends, and removes the
   expect(await shown(id)).toMatchObject({ state: "cancelled" });
   expect((await shown(id)).proof).toBeUndefined();
   expect(site.commands.at(-1)).toBe("remove-machine");
+});
+
+test("a proof whose workflow is stopped from outside ends the cutover before its source is touched", async () => {
+  site.acts = { "compare-files": ["silent"] };
+  const id = await site.create({ proveSeconds: 30 });
+  await site.states.engine.stopExecution(executionArn("prove-clone", `${id}.1`), {});
+  await site.settle();
+  expect(await shown(id)).toMatchObject({ state: "failed", failure: { name: "WorkflowInterruptedError" } });
+  expect((await shown(id)).proof).toBeUndefined();
+  expect(site.commands).not.toContain("set-fence up");
+  expect(site.commands).toContain("release rehearsal");
 });

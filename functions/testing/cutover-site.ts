@@ -38,7 +38,7 @@ import { addSiteRecords, planId } from "./site-records.ts";
 import { attested, SiteSource } from "./site-source.ts";
 import { request, type TestRequest, World } from "./world.ts";
 
-const WORKFLOWS = ["synchronized-cutover", "protection-run", "hot-capture"];
+const WORKFLOWS = ["synchronized-cutover", "protection-run", "hot-capture", "prove-clone"];
 
 /** What an agent does with a command: it answers at once, fails with an error of this name, or is silent. */
 export type Act = "done" | "silent" | { fails: string };

@@ -37,6 +37,7 @@ export interface WorkflowStackProps extends StackProps {
 const AGENT_WORKFLOWS: readonly WorkflowName[] = [
   ...captureWorkflows,
   "make-clone",
+  "prove-clone",
   "protection-run",
   "drill",
   "recovery",
@@ -88,6 +89,7 @@ export class WorkflowStack extends Stack {
       StateMachine
     >;
     const makeClone = machine("make-clone");
+    const proveClone = machine("prove-clone");
     machine("send-webhook");
     this.conversion = machine("conversion", {
       substitutions: {
@@ -110,16 +112,23 @@ export class WorkflowStack extends Stack {
       statements: startExecutions(this, { "make-clone": makeClone }),
     });
     this.recovery = machine("recovery", {
-      substitutions: { MakeCloneWorkflowArn: makeClone.stateMachineArn },
-      statements: startExecutions(this, { "make-clone": makeClone }),
+      substitutions: {
+        MakeCloneWorkflowArn: makeClone.stateMachineArn,
+        ProveCloneWorkflowArn: proveClone.stateMachineArn,
+      },
+      statements: startExecutions(this, { "make-clone": makeClone, "prove-clone": proveClone }),
     });
     this.cutover = machine("synchronized-cutover", {
-      substitutions: { ProtectionRunWorkflowArn: this.protectionRun.stateMachineArn },
-      statements: startExecutions(this, { "protection-run": this.protectionRun }),
+      substitutions: {
+        ProtectionRunWorkflowArn: this.protectionRun.stateMachineArn,
+        ProveCloneWorkflowArn: proveClone.stateMachineArn,
+      },
+      statements: startExecutions(this, { "protection-run": this.protectionRun, "prove-clone": proveClone }),
     });
     this.agentWorkflows = [
       ...Object.values(captures),
-      ...[makeClone, this.protectionRun, this.drill, this.recovery, this.cutover, this.checkRepositories],
+      ...[makeClone, proveClone, this.protectionRun, this.drill, this.recovery, this.cutover],
+      this.checkRepositories,
     ].map(({ stateMachineArn }) => stateMachineArn);
   }
 

@@ -135,6 +135,12 @@ function late(next: string, error: string, cause = ""): object {
   };
 }
 
+const anotherProof = {
+  ErrorEquals: ["StepFunctions.ExecutionAlreadyExistsException"],
+  Assign: { proofs: "{% $proofs + 1 %}" },
+  Next: "ProveClone",
+};
+
 export const catchLists: Readonly<Record<string, readonly object[]>> = {
   "leaves the standby behind": [
     {
@@ -160,8 +166,9 @@ export const catchLists: Readonly<Record<string, readonly object[]>> = {
     },
     anyKeepingFailure("StandbyLeft"),
   ],
+  "begins another proof where the outcome of one was lost": [anotherProof, any("Abandon")],
   "has the proof say that there is no clone": [
-    { ErrorEquals: ["States.ALL"], Assign: { proof: { failure: AS_IT_IS } }, Next: "IsToProve" },
+    { ErrorEquals: ["States.ALL"], Assign: { rehearsed: { failure: AS_IT_IS } }, Next: "IsToProve" },
   ],
   "has the proof say that its source was not read": [
     { ErrorEquals: ["States.ALL"], Assign: { proof: { failure: AS_IT_IS } }, Next: "RecordProof" },
@@ -173,7 +180,8 @@ export const catchLists: Readonly<Record<string, readonly object[]>> = {
       Next: "RecordProof",
     },
   ],
-  "removes the clone, and then ends": [
+  "begins another proof where the outcome of one was lost; else removes the clone, and then ends": [
+    anotherProof,
     {
       ErrorEquals: ["States.ALL"],
       Assign: { failure: AS_IT_IS, isRefuted: true },

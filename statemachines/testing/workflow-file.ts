@@ -110,7 +110,8 @@ export class WorkflowFile {
       .replace(/\$\{CaptureWorkflowArns\}/g, `{${captures.join(", ")}}`)
       .replace(/\$\{HotCaptureWorkflowArn\}/g, workflowArn("hot-capture"))
       .replace(/\$\{ProtectionRunWorkflowArn\}/g, workflowArn("protection-run"))
-      .replace(/\$\{MakeCloneWorkflowArn\}/g, workflowArn("make-clone"));
+      .replace(/\$\{MakeCloneWorkflowArn\}/g, workflowArn("make-clone"))
+      .replace(/\$\{ProveCloneWorkflowArn\}/g, workflowArn("prove-clone"));
   }
 }
 
