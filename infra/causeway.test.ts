@@ -361,6 +361,7 @@ test("only the functions that send commands sign, with a key that does nothing e
     "MoveCutoverLease",
     "MoveLease",
     "Plans",
+    "RecordProof",
     "Recoveries",
     "RollBackCutover",
     "RunPlan",

@@ -71,7 +71,7 @@ export const environments = {
   "tasks/end-check": z.object({ ...commanding, ...alarming }),
   "tasks/finish-run": z.object({ ...table, BUCKET_NAME: Name, ...scheduling, ...alarming }),
   "tasks/abandon-run": z.object(commanding),
-  "tasks/record-proof": z.object(table),
+  "tasks/record-proof": z.object(commanding),
   "tasks/record-verdict": z.object({ ...table, ...alarming }),
   "tasks/finish-drill": z.object(table),
   "tasks/abandon-drill": z.object({ ...commanding, ...alarming }),

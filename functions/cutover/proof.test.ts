@@ -97,6 +97,18 @@ test("a cutover that is cancelled while files are compared ends, and removes the
   expect(site.commands.at(-1)).toBe("remove-machine");
 });
 
+test("a source that was silent for half an hour is not read any more when it is back", async () => {
+  site.acts = { "hash-files": ["silent"] };
+  const id = await site.create({ proveSeconds: 30 });
+  await site.passUntil("00:40");
+  expect(await shown(id)).toMatchObject({
+    ...{ state: "waiting", proof: { reason: expect.stringContaining("AgentSilentError") } },
+  });
+  const asked = site.commands.filter((key) => key === "hash-files").length;
+  await site.connect("agt_source");
+  expect(site.commands.filter((key) => key === "hash-files")).toHaveLength(asked);
+});
+
 test("a proof whose workflow is stopped from outside ends the cutover before its source is touched", async () => {
   site.acts = { "compare-files": ["silent"] };
   const id = await site.create({ proveSeconds: 30 });

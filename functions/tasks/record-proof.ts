@@ -1,15 +1,22 @@
 import * as z from "zod";
+import { isOpen } from "#shared/domain/command.ts";
 import { requireGoing } from "#shared/domain/cutover/cutover.ts";
 import { judgedProof, pointProofOf } from "#shared/domain/proof.ts";
 import { requireRunningRecovery } from "#shared/domain/recovery.ts";
 import { WorkflowError, workflowFailure } from "#shared/domain/workflow-failure.ts";
 import { CopyDiffersError } from "#shared/errors.ts";
 import { CutoverId, PointId, RecoveryId } from "#shared/protocol/ids.ts";
-import { ComparedFiles, HashedFiles, type Proof, type ProofOutcome } from "#shared/protocol/proof.ts";
-import { timestamp } from "../conversion/deps.ts";
+import {
+  ComparedFiles,
+  HashedFiles,
+  type Proof,
+  type ProofOutcome,
+  proofCommands,
+} from "#shared/protocol/proof.ts";
+import { buildCommanding } from "../conversion/build.ts";
+import { cancelCommands } from "../conversion/cancel-commands.ts";
+import { type CommandDeps, timestamp } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
-import { buildStore } from "../store/build.ts";
-import type { StoreDeps } from "../store/deps.ts";
 
 export const Input = z.object({
   ownerId: z.union([RecoveryId, CutoverId]),
@@ -19,18 +26,25 @@ export const Input = z.object({
   failure: WorkflowError.optional(),
 });
 
-export const handler = taskHandler({ name: "tasks/record-proof", input: Input, build: buildStore, run });
+export const handler = taskHandler({
+  name: "tasks/record-proof",
+  input: Input,
+  build: buildCommanding,
+  run,
+});
 
 /**
  * Stores what a proof found with its recovery or cutover, and on the recovery point's record. Repeating it
- * changes nothing. Throws `CopyDiffersError` after it has stored a difference, and what a recovery or cutover
- * throws that was stopped.
+ * changes nothing. After a failure it cancels what agents still do or are to do for the proof. Throws
+ * `CopyDiffersError` after it has stored a difference, and what a recovery or cutover throws that was
+ * stopped.
  */
 export async function run(
   { ownerId, pointId, failure, ...facts }: z.output<typeof Input>,
-  { store, clock }: StoreDeps,
+  deps: CommandDeps,
 ): Promise<{ outcome: ProofOutcome }> {
-  const now = timestamp(clock);
+  const { store } = deps;
+  const now = timestamp(deps.clock);
   const found = judgedProof({ ...facts, failure: failure && workflowFailure(failure) }, { pointId, now });
   const proof = await keep(ownerId, found, { store, now });
   const { outcome, compared, at } = proof;
@@ -44,6 +58,7 @@ export async function run(
     outcome: "done",
     details: { pointId, outcome, equal, different },
   });
+  if (failure) await giveUp(ownerId, deps);
   if (outcome === "different") throw new CopyDiffersError(pointId, different, compared?.differences[0]?.path);
   return { outcome };
 }
@@ -52,7 +67,7 @@ export async function run(
 async function keep(
   ownerId: string,
   found: Proof,
-  { store, now }: Pick<StoreDeps, "store"> & { now: string },
+  { store, now }: Pick<CommandDeps, "store"> & { now: string },
 ): Promise<Proof> {
   if (RecoveryId.safeParse(ownerId).success) {
     const { proof } = await store.recoveries.modify(ownerId, (one) => {
@@ -66,4 +81,13 @@ async function keep(
     return one.proof === undefined ? { ...one, proof: found } : one;
   });
   return proof ?? found;
+}
+
+/** An agent that was silent would otherwise read all files once it is back, for a proof that has ended. */
+async function giveUp(ownerId: string, deps: CommandDeps): Promise<void> {
+  const { commands } = await deps.store.owners.withCommands(ownerId);
+  await cancelCommands(
+    commands.filter((command) => isOpen(command) && command.kind in proofCommands),
+    deps,
+  );
 }

@@ -173,7 +173,7 @@ export class WorkflowStack extends Stack {
         ...raise,
       ),
       AbandonRun: task("AbandonRun", "tasks/abandon-run", commanding, ...command),
-      RecordProof: task("RecordProof", "tasks/record-proof", table),
+      RecordProof: task("RecordProof", "tasks/record-proof", commanding, ...command),
       RecordVerdict: task("RecordVerdict", "tasks/record-verdict", alarming, ...raise),
       FinishDrill: task("FinishDrill", "tasks/finish-drill", table),
       AbandonDrill: task(
