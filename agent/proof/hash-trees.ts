@@ -276,7 +276,7 @@ class TreeHasher {
       leftOut.push({ place: proofText(pathText(latin1(place.replace(/^\/\//, "/")))), why: proofText(why) });
   }
 
-  /** Counts a file that was removed or exchanged since it was found as changed, and any other as unreadable. */
+  /** Counts a file as changed if it was removed or exchanged since it was found, and as unreadable if not. */
   #note(error: unknown): void {
     const code = codeOf(error);
     if (GONE.includes(code)) this.counts.changed += 1;
