@@ -4,18 +4,17 @@ import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { recogniseDisks, seenDiskOf } from "#shared/domain/disk-recognition.ts";
 import type { Log } from "#shared/log.ts";
-import { adaptAsGuest } from "../adapt/guest/adapt-guest.ts";
 import { Agent } from "../agent.ts";
 import { OVERLAY_FOLDER } from "../boot-image/overlay.ts";
 import type { Attestation } from "../boot-loaders/attest.ts";
-import { browseAsGuest } from "../browse/guest/browse-guest.ts";
 import { openAgentCloud } from "../cloud/agent-cloud.ts";
 import { AfterAnswer } from "../commands/after-answer.ts";
 import { SwitchOff } from "../fence/switch-off.ts";
 import { diskUsageOf } from "../filesystems/disk-usage.ts";
-import { collectInventory } from "../inventory/inventory.ts";
+import { collectDisks } from "../inventory/disks.ts";
 import { LocalBootMachine } from "../machine/boot-machine.ts";
-import { proveAsGuest } from "../proof/guest/prove-guest.ts";
+import { Mounts } from "../machine/mounts.ts";
+import { readBootId } from "../machine/system.ts";
 import { JOB_FILE, type Job, readJob } from "../restart/job.ts";
 import { restartExecutor } from "../restart/restart-executor.ts";
 import { allowOnlyToOriginal } from "../restart/restart-rules.ts";
@@ -26,7 +25,6 @@ import { IdleLimit } from "./idle-limit.ts";
 import { JobScreen } from "./job-screen.ts";
 import { restoreFirst } from "./restore-first.ts";
 import { ReturnFence } from "./return-fence.ts";
-import { runByHand } from "./run-by-hand.ts";
 
 declare const CAUSEWAY_VERSION: string;
 
@@ -99,8 +97,8 @@ async function run(job: Job): Promise<End> {
   const machine = new LocalBootMachine();
   const now = () => new Date();
   await correctClock(machine, job, now);
-  const takeInventory = () => collectInventory({ machine, now, chosenDisks: [] });
-  const { disks, bootId } = await takeInventory();
+  const bootId = await readBootId(machine);
+  const disks = await collectDisks(machine, await Mounts.read(machine), []);
 
   say("Restoring the boot loader to what it was.");
   const known = recogniseDisks(job.disks, disks.map(seenDiskOf));
@@ -165,16 +163,27 @@ async function run(job: Job): Promise<End> {
   return end;
 }
 
-if (process.argv[2] === "browse") await browseAsGuest();
-if (process.argv[2] === "prove") await proveAsGuest();
-if (process.argv[2] === "adapt") {
-  await adaptAsGuest();
+/** Each has modules of its own, which a machine that is cloned does not load: they take it seconds. */
+const GUEST_TASKS: Record<string, () => Promise<void>> = {
+  adapt: async () => (await import("../adapt/guest/adapt-guest.ts")).adaptAsGuest(),
+  browse: async () => (await import("../browse/guest/browse-guest.ts")).browseAsGuest(),
+  prove: async () => (await import("../proof/guest/prove-guest.ts")).proveAsGuest(),
+};
+
+async function startByHand(): Promise<void> {
+  const { runByHand } = await import("./run-by-hand.ts");
+  say(`causeway boot environment ${CAUSEWAY_VERSION}`);
+  say(`network: ${ports().join(", ") || "none"}`);
+  say("There is no job for this computer: a person started it by hand.");
+  await runByHand({ version: CAUSEWAY_VERSION, dataDir: DATA_DIR, say, log });
+}
+
+const guestTask = GUEST_TASKS[process.argv[2] ?? ""];
+if (guestTask) {
+  await guestTask();
   process.exit(0);
 }
 const job = await takeJob();
 if (job) process.exit((await run(job)) === "switch-off" ? SWITCH_OFF_STATUS : 0);
-say(`causeway boot environment ${CAUSEWAY_VERSION}`);
-say(`network: ${ports().join(", ") || "none"}`);
-say("There is no job for this computer: a person started it by hand.");
-await runByHand({ version: CAUSEWAY_VERSION, dataDir: DATA_DIR, say, log });
+await startByHand();
 process.exit(0);
