@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { describe, expect, test } from "vitest";
 import { tool, toolOutput } from "../filesystems/testing/test-image.ts";
+import { DelayedWrites } from "./testing/delayed-writes.ts";
 import { FAULTY_PROGRAM, PROGRAM, TrackedDisk, whyUntestable } from "./testing/tracked-disk.ts";
 
 const reason = whyUntestable();
@@ -139,6 +140,35 @@ describe.skipIf(reason !== undefined)(`a frozen read ${reason ? `(${reason})` : 
       tool("umount", inner);
       tool("rmdir", inner);
     }
+  });
+
+  test("stops no program while what waits in memory is written to a disk that is slow", async () => {
+    await using slow = await DelayedWrites.create();
+    await using disk = await TrackedDisk.create({ imageFolder: slow.imageFolder });
+    tool("sh", "-c", `head -c 1000000 /dev/urandom > ${disk.mountPoint}/waits`);
+    const landing = slow.pauseFor(3 * LIMIT_MS);
+    const { outcome, freezeMilliseconds } = await disk.tracker.freezeRead({
+      disks: [disk.device],
+      mounts: [disk.mountPoint],
+      ignored: [],
+      limitMs: LIMIT_MS,
+      limitBytes: 2 ** 24,
+    });
+    await landing;
+    expect(outcome).toBe("converged");
+    expect(freezeMilliseconds).toBeLessThan(LIMIT_MS);
+  });
+
+  test("takes the mounts of a machine that has a thousand", async () => {
+    await using disk = await TrackedDisk.create();
+    const read = await disk.tracker.freezeRead({
+      disks: [disk.device],
+      mounts: Array.from({ length: 1000 }, () => "/proc"),
+      ignored: [],
+      limitMs: SOON_MS,
+      limitBytes: 2 ** 26,
+    });
+    expect([read.outcome, read.mounts.length]).toEqual(["converged", 1000]);
   });
 
   test("is not begun if a mount does not exist, and then nothing is frozen", async () => {

@@ -233,6 +233,7 @@ static enum outcome freeze_and_read(const struct options *options, struct frozen
 	enum outcome outcome;
 	__u64 start;
 
+	write_out(&reading.freeze);
 	frozen->started_ms = clock_ms();
 	start = nanoseconds();
 	freeze_all(&reading.freeze, options->limit_ms);

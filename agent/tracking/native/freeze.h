@@ -29,6 +29,9 @@ __u64 nanoseconds(void);
 
 /* Opens the mounts, starts the watchdog, and locks this process's memory: what it has and what it reserves. */
 void prepare_freeze(struct freeze *freeze, struct mount *mounts, unsigned count);
+/* Writes out what waits in memory for the mounts. A freeze does that too, but only after it has stopped all
+ * writers, and nothing can interrupt it then: so this must leave little of it. */
+void write_out(const struct freeze *freeze);
 /* Freezes in the given order until the deadline. From here to `thaw` nothing may allocate, print or fault. */
 void freeze_all(struct freeze *freeze, __u64 limit_ms);
 /* Whether the time is up, or the watchdog is gone. */

@@ -5,7 +5,7 @@
 
 #include "attach.h"
 
-#define MAX_MOUNTS 256
+#define MAX_MOUNTS 1024 /* what the watchdog learns of them fits into its pipe */
 #define MAX_IGNORED 1024
 
 /* A part of a disk whose marks do not keep a frozen read from ending: a volume that is not frozen. */

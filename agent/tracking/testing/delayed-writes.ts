@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, rmdir, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { MIB, tool } from "../../filesystems/testing/test-image.ts";
 
 /** The folder of the control group for block devices; the kernel serves each group's requests by a worker. */
@@ -52,6 +53,13 @@ export class DelayedWrites implements AsyncDisposable {
     this.#writer = once(spawn("sh", ["-c", write], { stdio: "ignore" }), "exit");
     const inflight = `/sys/block/${basename(device)}/inflight`;
     while (!/[1-9]\d*\s*$/.test(await readFile(inflight, "utf8"))) await new Promise(setImmediate);
+  }
+
+  /** From now on no write lands; resolves when they land again. */
+  async pauseFor(ms: number): Promise<void> {
+    tool("fsfreeze", "--freeze", this.imageFolder);
+    await setTimeout(ms);
+    tool("fsfreeze", "--unfreeze", this.imageFolder);
   }
 
   /** Lets the write land, and waits until it has. */
