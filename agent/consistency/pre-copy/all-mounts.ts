@@ -1,6 +1,6 @@
 import { readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
-import { type Mount, parseMountInfo } from "../../machine/mounts.ts";
+import { parseMountInfo, type RootedMount } from "../../machine/mounts.ts";
 import { ofProcess, processFolders } from "./processes.ts";
 
 /**
@@ -8,10 +8,10 @@ import { ofProcess, processFolders } from "./processes.ts";
  * that other processes see, such as in containers. Each mount point leads there from here, as long as that
  * process runs.
  */
-export async function readAllMounts(): Promise<Mount[]> {
+export async function readAllMounts(): Promise<RootedMount[]> {
   const own = parseMountInfo(await readFile("/proc/self/mountinfo", "utf8"));
   const known = new Set(own.map(({ device }) => device));
-  const others: Mount[] = [];
+  const others: RootedMount[] = [];
   for (const process of await processWithEachView()) {
     const mounts = parseMountInfo((await ofProcess(readFile(join(process, "mountinfo"), "utf8"))) ?? "");
     for (const mount of mounts)

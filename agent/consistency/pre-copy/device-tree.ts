@@ -1,4 +1,5 @@
-import { readdir, readFile, readlink, stat } from "node:fs/promises";
+import { constants } from "node:fs";
+import { open, readdir, readFile, readlink, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { readAllMounts } from "./all-mounts.ts";
 import { readSuperblocks } from "./superblocks.ts";
@@ -6,19 +7,37 @@ import type { DeviceInTree, DeviceTree } from "./volumes-to-freeze.ts";
 
 /** The devices and mounts of this machine, as they are now. */
 export async function readDeviceTree(): Promise<DeviceTree> {
+  const mounts = await readAllMounts();
   return {
-    mounts: await readAllMounts(),
+    mounts,
     superblocks: await readSuperblocks(),
-    numberOf: async (path) => {
-      const stats = await stat(path).catch(() => undefined);
-      return stats?.isBlockDevice() ? deviceNumber(stats.rdev) : undefined;
-    },
-    deviceAt: async (mountPoint) => {
-      const stats = await stat(mountPoint).catch(() => undefined);
-      return stats?.isDirectory() ? deviceNumber(stats.dev) : undefined;
+    numberOf,
+    deviceAt: async (path) => {
+      const id = await mountIdAt(path);
+      return mounts.find((mount) => mount.id === id)?.device;
     },
     describe,
   };
+}
+
+async function numberOf(path: string): Promise<string | undefined> {
+  const stats = await stat(path).catch(() => undefined);
+  return stats?.isBlockDevice() ? deviceNumber(stats.rdev) : undefined;
+}
+
+/**
+ * The id of the mount that a folder's path leads to. Not by the device that `stat` gives: each subvolume of a
+ * btrfs has another one.
+ */
+async function mountIdAt(path: string): Promise<string | undefined> {
+  const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY).catch(() => undefined);
+  if (!folder) return undefined;
+  try {
+    const about = await readFile(`/proc/self/fdinfo/${folder.fd}`, "utf8");
+    return /^mnt_id:\s+(\d+)$/m.exec(about)?.[1];
+  } finally {
+    await folder.close();
+  }
 }
 
 async function describe(device: string): Promise<DeviceInTree | undefined> {
@@ -27,15 +46,18 @@ async function describe(device: string): Promise<DeviceInTree | undefined> {
   if (target === undefined) return undefined;
   const number = await text(join(folder, "partition"));
   const disk = number && (await text(join("/sys/dev/block", dirname(target), "dev")));
-  const backingFile = await text(join(folder, "loop/backing_file"));
+  const backing = await text(join(folder, "loop/backing_file"));
+  // A loop device can also be a part of another device, or all of it.
+  const backingDevice = backing && (await numberOf(backing));
   const mappedName = await text(join(folder, "dm/name"));
   const slaves = await readdir(join(folder, "slaves")).catch(() => []);
   const parts = await Promise.all(slaves.map((slave) => text(join("/sys/class/block", slave, "dev"))));
+  if (backingDevice) parts.push(backingDevice);
   return {
     kernelName: basename(target),
     ...(number && disk && { partition: { number: Number(number), disk } }),
     parts: parts.filter((part) => part !== undefined),
-    ...(backingFile && { backingFile }),
+    ...(backing && !backingDevice && { backingFile: backing }),
     ...(mappedName && { mappedName }),
   };
 }

@@ -125,3 +125,27 @@ test("a file system that the kernel has mounted, but at no place that can be see
   const volumes = await findVolumesToFreeze(tree, ["8:0"]);
   expect(await findHiddenVolumes(tree, ["8:0"], volumes)).toMatchObject([{ type: "xfs", name: "vg-data" }]);
 });
+
+test("a file system that others were mounted over is hidden, and never taken for the one that its path leads to", async () => {
+  const btrfs = { source: "/dev/8:2", type: "btrfs" };
+  const tree = treeOf([
+    ["8:1", "/"],
+    ["0:31", "/srv", btrfs],
+    ["253:1", "/srv"],
+    ["8:17", "/boot/efi", { type: "vfat" }],
+    ["7:1", "/boot/efi", { type: "squashfs", isReadOnly: true }],
+    ["253:1", "/boot/efi"],
+  ]);
+  const volumes = await findVolumesToFreeze(tree, ["8:0"]);
+  expect(volumes.map(({ mountPoint, name }) => `${mountPoint} ${name}`)).toEqual([
+    "/srv vg-data",
+    "/ partition 1",
+  ]);
+  expect(await findHiddenVolumes(tree, ["8:0"], volumes)).toMatchObject([
+    { type: "btrfs", name: "partition 2" },
+  ]);
+  const others = await findVolumesToFreeze(tree, ["8:16"]);
+  expect(await findHiddenVolumes(tree, ["8:16"], others)).toMatchObject([
+    { type: "vfat", name: "partition 1" },
+  ]);
+});

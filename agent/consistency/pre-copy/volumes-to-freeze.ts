@@ -38,8 +38,8 @@ export interface DeviceTree {
   superblocks: readonly Superblock[];
   /** Number of the device with this path. */
   numberOf(path: string): Promise<string | undefined>;
-  /** The device of the file system that a path leads to, as `stat` gives it. */
-  deviceAt(mountPoint: string): Promise<string | undefined>;
+  /** The device of the mount that a folder's path leads to; `undefined` if it leads to none of `mounts`. */
+  deviceAt(path: string): Promise<string | undefined>;
   /** What /sys says of a device by its number. */
   describe(device: string): Promise<DeviceInTree | undefined>;
 }
@@ -75,8 +75,7 @@ export async function findVolumesToFreeze(
     const below = await lookBelowAll(tree, devices);
     if (!below.disks.some((disk) => disks.includes(disk))) continue;
     // Another file system may be mounted over it; freezing that one would freeze the wrong one.
-    const leads = mount.device.startsWith("0:") || (await tree.deviceAt(mount.mountPoint)) === mount.device;
-    if (!leads) continue;
+    if ((await tree.deviceAt(mount.mountPoint)) !== mount.device) continue;
     const { mountPoint, type, isReadOnly } = mount;
     const volume = { ...below, devices, mountPoint, type, isReadOnly };
     for (const one of devices) found.set(one, volume);
@@ -84,7 +83,10 @@ export async function findVolumesToFreeze(
   return [...new Set(found.values())].sort(byFreezeOrder);
 }
 
-/** The mounted file systems of which any byte is on one of these disks, and that are not among `volumes`. */
+/**
+ * The mounted file systems of which any byte is on one of these disks, and that are not among `volumes`. One
+ * that is read-only and not in the kernel's list does not count: no program can change it.
+ */
 export async function findHiddenVolumes(
   tree: DeviceTree,
   disks: readonly string[],
@@ -92,13 +94,24 @@ export async function findHiddenVolumes(
 ): Promise<HiddenVolume[]> {
   const seen = new Set(volumes.flatMap(({ devices }) => devices));
   const hidden: HiddenVolume[] = [];
-  for (const { type, devices } of tree.superblocks) {
+  // Under others, for example: of most kinds, the kernel has no list.
+  for (const { type, devices } of [...tree.superblocks, ...(await writableMounts(tree))]) {
     if (devices.some((device) => seen.has(device))) continue;
+    for (const device of devices) seen.add(device);
     const below = await lookBelowAll(tree, devices);
     if (below.disks.some((disk) => disks.includes(disk)))
       hidden.push({ type, name: below.name, disks: below.disks });
   }
   return hidden;
+}
+
+async function writableMounts(tree: DeviceTree): Promise<Superblock[]> {
+  const found: Superblock[] = [];
+  for (const mount of tree.mounts.filter(({ isReadOnly }) => !isReadOnly)) {
+    const device = await deviceUnder(tree, mount);
+    if (device !== undefined) found.push({ type: mount.type, devices: devicesWith(tree, device) });
+  }
+  return found;
 }
 
 /** The devices of the file system that this one belongs to. */
