@@ -96,7 +96,7 @@ export class LiveDisk {
     const changes = this.isFirstSmall ? new BlockSet(source.sizeBytes, BLOCK_BYTES) : this.#found.changes;
     return {
       ...{ name: this.name, source, used, changes },
-      content: contentName(this.first.status),
+      content: contentName(this.first.status, this.leftOut),
       isLive: true,
       copy: async () => liveCopyOf(this.#settlement),
       remark: () => remarkOn(this.#settlement),
@@ -118,6 +118,16 @@ export class LiveDisk {
   gapUntil(status: DiskStatus): string | undefined {
     const { identity } = this.first.status;
     return distrust(baseOf(this.first.status), status, { bootId: this.#found.bootId, identity });
+  }
+
+  /** Why what was left out should not have been; `undefined` if all of it is still swap space. */
+  async whyLeftOutIsMissing(tree: DeviceTree): Promise<string | undefined> {
+    if (this.leftOut.length === 0) return undefined;
+    const now = await findSwapSpace(tree, this.device, this.source.sizeBytes);
+    const isStillSwap = subtract([...this.leftOut], now).length === 0;
+    return isStillSwap
+      ? undefined
+      : "swap space was taken out of use while it was copied without its content";
   }
 
   /** Keeps what the next run must know if this copy is in the recovery point. */
@@ -152,12 +162,13 @@ function addReturned(changed: BlockSet, before: readonly Extent[], now: readonly
 }
 
 /**
- * The same as long as the tracker has seen every write since the first attempt at this recovery point: its
- * next pass then has everything that changed after an earlier attempt read it.
+ * The same as long as the tracker has seen every write since the first attempt at this recovery point, and
+ * the same is left out: its next pass then has everything that changed after an earlier attempt read it.
  */
-function contentName(status: DiskStatus): string {
+function contentName(status: DiskStatus, leftOut: readonly Extent[]): string {
   const { bootId, generation, sequence, lost, passthrough, beyond, unseenBytes, skipped } = status;
   const both = [Math.min(skipped.issue, skipped.complete), Math.min(skipped.queue, skipped.end)];
-  const facts = [bootId, generation, sequence, lost, passthrough, beyond, unseenBytes, ...both];
+  const parts = leftOut.map(({ offset, length }) => `${offset}+${length}`);
+  const facts = [bootId, generation, sequence, lost, passthrough, beyond, unseenBytes, ...both, ...parts];
   return `live ${createHash("sha256").update(facts.join(" ")).digest("hex")}`;
 }

@@ -19,6 +19,7 @@ import { readOpenDevices } from "./open-devices.ts";
 import { findRawVolumes, type RawVolume } from "./raw-volumes.ts";
 import type { TrackedBases } from "./tracked-bases.ts";
 import {
+  type DeviceTree,
   findHiddenVolumes,
   findVolumesToFreeze,
   type HiddenVolume,
@@ -211,7 +212,8 @@ export class PreCopyRun {
   }
 
   async #end({ readAgain }: Settling, read: FrozenRead, volumes: readonly VolumeToFreeze[]): Promise<void> {
-    const unfrozen = await this.#unfrozen(volumes);
+    const tree = await readDeviceTree();
+    const unfrozen = await this.#unfrozen(tree, volumes);
     for (const disk of this.#tracked()) {
       const frozen = read.frames.filter((frame) => frame.disk === disk.path);
       await this.#store(readAgain, disk, frozen);
@@ -219,11 +221,16 @@ export class PreCopyRun {
       const gap = status ? disk.gapUntil(status) : "the tracker did not say how it is";
       if (gap !== undefined) this.#failures.set(disk.name, `the tracker cannot be trusted: ${gap}`);
     }
+    const missing = new Map<string, string>();
+    for (const disk of this.#tracked()) {
+      const why = await disk.whyLeftOutIsMissing(tree);
+      if (why !== undefined) missing.set(disk.name, why);
+    }
     const { startedAtMs, endedAtMs } = read;
     if (this.#tracked().length > 0) this.#frozen = { from: isoTime(startedAtMs), until: isoTime(endedAtMs) };
     const isPrepared = this.#hooks !== undefined && shortfallOf(this.#hooks) === undefined;
     for (const disk of this.#disks) {
-      const failure = this.#failures.get(disk.name);
+      const failure = this.#failures.get(disk.name) ?? missing.get(disk.name);
       disk.settle(
         failure === undefined
           ? { volumes: settled(disk, read, { volumes, ...unfrozen }), isPrepared }
@@ -252,8 +259,8 @@ export class PreCopyRun {
   }
 
   /** What of these disks the freeze of `volumes` did not stop. */
-  async #unfrozen(volumes: readonly VolumeToFreeze[]): Promise<Unfrozen> {
-    const [tree, open] = [await readDeviceTree(), await readOpenDevices()];
+  async #unfrozen(tree: DeviceTree, volumes: readonly VolumeToFreeze[]): Promise<Unfrozen> {
+    const open = await readOpenDevices();
     const devices = this.#tracked().map(({ device }) => device);
     return {
       raw: await findRawVolumes(tree, devices, open),
