@@ -1,7 +1,9 @@
+import { stat } from "node:fs/promises";
 import { BlockSet } from "#shared/domain/block-set.ts";
 import { normalize, subtract } from "#shared/domain/extents.ts";
 import { BLOCK_BYTES } from "#shared/format/block.ts";
-import { type DiskReader, openFileReader, sliceReader } from "../disk/reader.ts";
+import { openDisk } from "../disk/disk-source.ts";
+import { type DiskReader, sliceReader } from "../disk/reader.ts";
 import { type Doubt, doubt, NotEvaluatedError } from "./doubt.ts";
 import { fileSystemOf } from "./file-systems.ts";
 import { readLvmPhysicalVolume } from "./lvm-metadata.ts";
@@ -12,6 +14,7 @@ import { readPartitionTable } from "./partition-table.ts";
 import { type Candidate, contentOf, probeCandidates } from "./probe.ts";
 import { besideTable, type DiskCandidates, doubtsAboutDisk, readingOf } from "./reading.ts";
 import type { Content } from "./signatures/signature.ts";
+import { readerOf } from "./source-reader.ts";
 import { type ProgramRunner, toolWitness, type Witness } from "./witness.ts";
 
 /** A partition, logical volume or whole disk, and how its use was determined. */
@@ -50,13 +53,17 @@ export interface DiskUsage {
  * second opinion.
  */
 export async function diskUsageOf(path: string, machine: ProgramRunner): Promise<DiskUsage> {
-  const reader = await openFileReader(path);
+  // Past the page cache: that of a disk does not have what was written through its partitions, and the kernel
+  // keeps it as long as any program has the disk open.
+  const source = await openDisk(path);
   try {
     const witness = toolWitness(machine, path);
-    const { sectorBytes } = reader;
-    return await readDiskUsage(reader, { consistent: true, sectorBytes, witness });
+    // An image says nothing of sectors.
+    const isDevice = (await stat(path)).isBlockDevice();
+    const sectorBytes = isDevice ? source.sectorBytes : undefined;
+    return await readDiskUsage(readerOf(source), { consistent: true, sectorBytes, witness });
   } finally {
-    await reader.close();
+    await source.close();
   }
 }
 

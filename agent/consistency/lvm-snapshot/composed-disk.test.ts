@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { DiskSource } from "../../disk/disk-source.ts";
-import { ComposedDisk, type Piece, readerOf } from "./composed-disk.ts";
+import { readerOf } from "../../filesystems/source-reader.ts";
+import { ComposedDisk, type Piece } from "./composed-disk.ts";
 
 const SECTOR = 512;
 

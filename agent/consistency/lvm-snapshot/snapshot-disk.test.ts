@@ -3,6 +3,7 @@ import { open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { type DiskSource, openDisk } from "../../disk/disk-source.ts";
+import { readerOf } from "../../filesystems/source-reader.ts";
 import { inPhysicalVolume, type Lvm } from "../../filesystems/testing/physical-volume.ts";
 import {
   createJunkImage,
@@ -13,7 +14,6 @@ import {
   tool,
 } from "../../filesystems/testing/test-image.ts";
 import type { DeviceTree } from "../pre-copy/volumes-to-freeze.ts";
-import { readerOf } from "./composed-disk.ts";
 import { freeExtentsOn, metadataOn, readDiskLayout, volumesOn } from "./disk-layout.ts";
 import type { LiveVolume } from "./lvm.ts";
 import { SnapshotDisk } from "./snapshot-disk.ts";

@@ -4,10 +4,11 @@ import { type Extent, normalize } from "#shared/domain/extents.ts";
 import { LvmFailedError } from "#shared/errors.ts";
 import { type DiskSource, openDisk } from "../../disk/disk-source.ts";
 import { readDiskUsage } from "../../filesystems/disk-usage.ts";
+import { readerOf } from "../../filesystems/source-reader.ts";
 import { type ProgramRunner, toolWitness } from "../../filesystems/witness.ts";
 import { blocksOutside, findSwapSpace, swapContent } from "../pre-copy/swap-space.ts";
 import { stillCopyOf } from "../still-copy.ts";
-import { ComposedDisk, type Piece, readerOf } from "./composed-disk.ts";
+import { ComposedDisk, type Piece } from "./composed-disk.ts";
 import {
   type DiskLayout,
   freeExtentsOn,

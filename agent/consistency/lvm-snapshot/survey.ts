@@ -1,11 +1,10 @@
 import { totalBytes } from "#shared/domain/extents.ts";
 import { type DiskSource, openDisk } from "../../disk/disk-source.ts";
-import { openFileReader } from "../../disk/reader.ts";
 import type { LvmPhysicalVolume } from "../../filesystems/lvm-volume.ts";
 import { probeCandidates } from "../../filesystems/probe.ts";
 import { isTable } from "../../filesystems/signatures/signature-table.ts";
+import { readerOf } from "../../filesystems/source-reader.ts";
 import type { LocalDisk } from "../consistent-view.ts";
-import { readerOf } from "./composed-disk.ts";
 import { type DiskLayout, metadataOn, readDiskLayout, type VolumeOnDisk, volumesOn } from "./disk-layout.ts";
 import { type LiveVolume, type LvmState, SNAPSHOT_TAG } from "./lvm.ts";
 import { obstacleOutside, type Users } from "./outside.ts";
@@ -133,10 +132,10 @@ const isOwnSnapshot = ({ roles, tags }: LiveVolume): boolean =>
   roles.includes("snapshot") && tags.includes(SNAPSHOT_TAG);
 
 async function contentOfDevice(path: string): Promise<string[]> {
-  const reader = await openFileReader(path);
+  const source = await openDisk(path);
   try {
-    return (await probeCandidates(reader)).map(({ type }) => type);
+    return (await probeCandidates(readerOf(source))).map(({ type }) => type);
   } finally {
-    await reader.close();
+    await source.close();
   }
 }

@@ -1,6 +1,6 @@
 /** Swap space whose content is left out, and that becomes something else meanwhile, on a loop device. */
 import { describe, expect, test } from "vitest";
-import { tool } from "../../filesystems/testing/test-image.ts";
+import { addPartition, removePartition, tool } from "../../filesystems/testing/test-image.ts";
 import { whyUntestable } from "../../tracking/testing/tracked-disk.ts";
 import { LiveMachine } from "../testing/live-machine.ts";
 
@@ -10,9 +10,7 @@ describe.skipIf(reason !== undefined)(`swap space ${reason ? `(${reason})` : ""}
   test("that becomes a mounted file system while it is left out marks the point, and the next one has all of it", async () => {
     await using machine = await LiveMachine.start({ sizeMiB: 32, fileSystem: "none" });
     const { device, mountPoint } = machine.disk;
-    tool("sh", "-c", `echo 2048,40960,S | sfdisk --quiet --no-reread --no-tell-kernel ${device}`);
-    tool("partx", "--update", device);
-    const partition = `${device}p1`;
+    const partition = addPartition(device, "2048,40960,S");
     tool("mkswap", partition);
     tool("swapon", partition);
     let isSwap = true;
@@ -35,7 +33,7 @@ describe.skipIf(reason !== undefined)(`swap space ${reason ? `(${reason})` : ""}
     } finally {
       if (isSwap) tool("swapoff", partition);
       else tool("umount", mountPoint);
-      tool("partx", "--delete", device);
+      removePartition(device);
     }
   });
 });

@@ -2,7 +2,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdir, mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { Extents } from "#shared/domain/extents.ts";
 import { openFileReader } from "../../disk/reader.ts";
 
@@ -38,6 +38,26 @@ export async function inScratch(run: (folder: string) => Promise<void>): Promise
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * Gives a loop device one partition, as `sfdisk` reads it, and returns the partition's path. Makes the node
+ * itself: there may be no program that does.
+ */
+export function addPartition(device: string, line: string): string {
+  tool("sh", "-c", `echo ${line} | sfdisk --quiet --no-reread --no-tell-kernel ${device}`);
+  tool("partx", "--update", device);
+  const path = `${device}p1`;
+  const number = tool("cat", `/sys/class/block/${basename(path)}/dev`).trim();
+  tool("rm", "--force", path);
+  tool("mknod", path, "b", ...number.split(":"));
+  return path;
+}
+
+/** Takes the partitions away: the kernel would keep them for the next user of the device. */
+export function removePartition(device: string): void {
+  tool("partx", "--delete", device);
+  tool("rm", "--force", `${device}p1`);
 }
 
 /** A file without any zeros, so that no test passes because left-out bytes happened to be zeros. */
