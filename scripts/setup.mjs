@@ -17,6 +17,8 @@ const DEBIAN_IMAGE = ["debootstrap", "grub-common", "grub-pc-bin", "grub-efi-amd
 const OTHER_FILE_SYSTEMS = [
   "xfsprogs",
   "ntfs-3g",
+  "exfatprogs",
+  "exfat-fuse",
   "lvm2",
   "mdadm",
   "btrfs-progs",

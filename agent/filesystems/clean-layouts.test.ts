@@ -36,6 +36,13 @@ const ntfs: MakeVolume = (image) => {
   return field("Free Clusters") * field("Cluster Size");
 };
 
+const exfat: MakeVolume = (image) => {
+  tool("mkfs.exfat", image);
+  const information = tool("dump.exfat", image);
+  const field = (name: string) => Number(new RegExp(`${name}:\\s*(\\d+)`).exec(information)?.[1]);
+  return field("Free Clusters") * field("Cluster size");
+};
+
 const nothingFree =
   (...command: [string, ...string[]]): MakeVolume =>
   (image) => {
@@ -117,6 +124,11 @@ const LAYOUTS: Record<string, Layout> = {
       [17, 64, ntfs],
     ],
   },
+  "MBR with exFAT, as Windows has it": {
+    sizeMiB: 66,
+    partition: mbr("2048,131072,7"),
+    volumes: [[1, 64, exfat]],
+  },
   "MBR with NTFS up to the last sector of the disk, as fdisk creates it": {
     sizeMiB: 65,
     partition: mbr("2048,,7"),
@@ -156,6 +168,7 @@ test.each([
   ["ext4", 64, ext("ext4")],
   ["xfs", 320, xfs],
   ["ntfs", 64, ntfs],
+  ["exfat", 64, exfat],
 ] as const)("all free space is left out: a disk without partitions, %s", async (_, sizeMiB, make) => {
   await inScratch(async (folder) => {
     const image = join(folder, "disk");

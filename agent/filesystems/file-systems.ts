@@ -1,5 +1,6 @@
 import { btrfs } from "./descriptors/btrfs.ts";
 import { detectedOnly, windowsOnly, xfsParts } from "./descriptors/detected.ts";
+import { exfat } from "./descriptors/exfat.ts";
 import { ext } from "./descriptors/ext.ts";
 import { fat } from "./descriptors/fat.ts";
 import { ntfs } from "./descriptors/ntfs.ts";
@@ -18,6 +19,7 @@ export const FILE_SYSTEMS: readonly FileSystem[] = [
   btrfs,
   ext,
   ntfs,
+  exfat,
   windowsOnly,
   fat,
   detectedOnly,

@@ -138,6 +138,7 @@ test("a file system's boot sector is not taken for a partition table", async () 
     for (const [mkfs, ...options] of [
       ["mkfs.ntfs", "-F", "-Q"],
       ["mkfs.vfat"],
+      ["mkfs.exfat"],
       ["mke2fs", "-q", "-F"],
     ] as const) {
       const image = join(folder, mkfs);

@@ -35,7 +35,7 @@ const LINUX_GUIDS = [
 
 const NAMES_BY_GUID: readonly [guid: string, name: string, holds?: readonly string[]][] = [
   // Until 2012 parted used this type for Linux file systems, too.
-  ["ebd0a0a2-b9e5-4433-87c0-68b6b72699c7", "basic data", ["ntfs", ...EXT, "xfs"]],
+  ["ebd0a0a2-b9e5-4433-87c0-68b6b72699c7", "basic data", ["ntfs", "exfat", ...EXT, "xfs"]],
   ["de94bba4-06d1-4d40-a16a-bfd50179d6ac", "Windows recovery", ["ntfs"]],
   ["e6d6d379-f507-44c2-a23c-238f2a3df928", "Linux LVM", ["LVM2_member"]],
   ["0657fd6d-a4ab-43c4-84e5-0933c84b4f4f", "Linux swap"],
@@ -55,7 +55,8 @@ const TYPES = new Map<string, PartitionType>([
   ...LINUX_GUIDS.map((guid) => [guid, { name: "Linux", holds: LINUX }] as const),
   ...NAMES_BY_GUID.map(([guid, name, holds = NOTHING]) => [guid, { name, holds }] as const),
   ...FAT_TYPES.map((type) => [mbrType(type), { name: "FAT", holds: NOTHING }] as const),
-  ...[0x07, 0x17, 0x27].map((type) => [mbrType(type), { name: "NTFS", holds: ["ntfs"] }] as const),
+  ...[0x07, 0x17].map((type) => [mbrType(type), { name: "NTFS", holds: ["ntfs", "exfat"] }] as const),
+  [mbrType(0x27), { name: "NTFS", holds: ["ntfs"] }],
   [mbrType(0x82), { name: "Linux swap", holds: NOTHING }],
   [mbrType(0x83), { name: "Linux", holds: LINUX }],
   [mbrType(0x8e), { name: "Linux LVM", holds: ["LVM2_member"] }],

@@ -6,7 +6,7 @@ import type { Content } from "./signatures/signature.ts";
 import { isFileSystem, isTable } from "./signatures/signature-table.ts";
 
 /** The contents whose free space is read. */
-const EVALUATED = new Set(["ext2", "ext3", "ext4", "xfs", "ntfs", "LVM2_member"]);
+const EVALUATED = new Set(["ext2", "ext3", "ext4", "xfs", "ntfs", "exfat", "LVM2_member"]);
 
 /** Tables in a partition whose entries count from the beginning of the disk, or cover all of it. */
 const REACHES_OUT = new Set(["bsd", "dragonfly", "solaris", "unixware", "ldm"]);

@@ -32,12 +32,9 @@ export const xfsParts: FileSystem = {
   ],
 };
 
-/** File systems of Windows besides NTFS and FAT. */
+/** File systems of Windows besides NTFS, exFAT and FAT. */
 export const windowsOnly: FileSystem = {
-  signatures: [
-    { type: "exfat", at: start(0), magicAt: 3, magic: text("EXFAT   ") },
-    { type: "ReFS", at: anyOf(start(0), end(512)), magic: text("\0\0\0ReFS\0") },
-  ],
+  signatures: [{ type: "ReFS", at: anyOf(start(0), end(512)), magic: text("\0\0\0ReFS\0") }],
 };
 
 /** File systems that are recognised and nothing else: all of such a volume is copied. */

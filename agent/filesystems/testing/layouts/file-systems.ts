@@ -3,7 +3,7 @@ import { copyFile, mkdir, open, readFile, truncate, writeFile } from "node:fs/pr
 import { join } from "node:path";
 import { MIB, mounted, tool } from "../test-image.ts";
 import { writeRestartPages } from "./ntfs-restart-pages.ts";
-import { extUsed, FILE_NAME, ntfsUsed, type Template, toTemplate, xfsUsed } from "./template.ts";
+import { exfatUsed, extUsed, FILE_NAME, ntfsUsed, type Template, toTemplate, xfsUsed } from "./template.ts";
 
 type Make = (image: string, file: string) => Promise<Template>;
 
@@ -64,6 +64,15 @@ const ntfs =
     const used = await ntfsUsed(image);
     const checker = used === "everything" ? "none" : "ntfs";
     return toTemplate(`ntfs ${sizeMib} MiB ${options.join(" ")} ${change.name}`, image, checker, used);
+  };
+
+/** Without the file: no program here writes to it. */
+const exfat =
+  (sizeMib: number): Make =>
+  async (image) => {
+    await truncate(image, sizeMib * MIB);
+    tool("mkfs.exfat", image);
+    return toTemplate(`exfat ${sizeMib} MiB`, image, "exfat", exfatUsed(image));
   };
 
 const asMade = async () => {};
@@ -130,6 +139,8 @@ const MAKERS: readonly Make[] = [
   ntfs(14, newerPageInUse),
   ntfs(14, olderPageInUse),
   ntfs(14, hibernated),
+  exfat(9),
+  exfat(48),
   other(4, "mkswap"),
   other(6, "mkfs.vfat", "-F", "12"),
   other(20, "mkfs.vfat", "-F", "16"),

@@ -86,6 +86,10 @@ async function judgeFileSystem(
       tool("ntfsfix", "--no-action", image);
       return toolBytes("ntfscat", image, FILE_NAME).equals(precious) ? undefined : "its file differs";
     }
+    if (template.checker === "exfat") {
+      tool("fsck.exfat", "-n", image);
+      return undefined;
+    }
     let file: Buffer | undefined;
     // Not all kernels still mount version 4 of XFS.
     if (!template.name.includes("crc=0")) {

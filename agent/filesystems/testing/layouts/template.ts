@@ -3,7 +3,7 @@ import { type Extent, normalize, subtract } from "#shared/domain/extents.ts";
 import { tool, toolBytes } from "../test-image.ts";
 
 /** How the file system's own tools check the content of a copy. */
-export type Checker = "ext" | "xfs" | "ntfs" | "mountable" | "none";
+export type Checker = "ext" | "xfs" | "ntfs" | "exfat" | "mountable" | "none";
 
 /** A volume that a real tool made, ready to be written anywhere, and what that tool says about its use. */
 export interface Template {
@@ -88,4 +88,13 @@ export async function ntfsUsed(image: string): Promise<Extent[] | "everything"> 
     }
   }
   return normalize(used);
+}
+
+/** By `dump.exfat`, of a volume without files: its own structures have its first clusters. */
+export function exfatUsed(image: string): Extent[] {
+  const report = tool("dump.exfat", image);
+  const field = (name: string) => Number(new RegExp(`^${name}[^:]*:\\s*(\\d+)`, "m").exec(report)?.[1]);
+  const usedClusters = field("Total Clusters") - field("Free Clusters");
+  const end = field("Cluster Heap Offset") * 512 + usedClusters * field("Cluster size");
+  return [{ offset: 0, length: end }];
 }
