@@ -1,4 +1,5 @@
 import { readDeviceTree } from "../pre-copy/device-tree.ts";
+import { readKernelUsers } from "../pre-copy/kernel-users.ts";
 import { readOpenDevices } from "../pre-copy/open-devices.ts";
 import { swapDevices } from "../pre-copy/swap-space.ts";
 import type { DeviceTree } from "../pre-copy/volumes-to-freeze.ts";
@@ -15,7 +16,8 @@ export async function readFacts(lvm: Lvm): Promise<Facts | undefined> {
   const state = await lvm.look();
   if (!state) return undefined;
   const tree = await readDeviceTree();
-  return { state, tree, swaps: await swapDevices(tree), open: await readOpenDevices(), ...mountedOf(tree) };
+  const open = [...(await readOpenDevices()), ...(await readKernelUsers())];
+  return { state, tree, swaps: await swapDevices(tree), open, ...mountedOf(tree) };
 }
 
 function mountedOf({ mounts, superblocks }: DeviceTree): Pick<Facts, "mounted" | "freezable" | "marking"> {

@@ -40,7 +40,8 @@ async function devicesOf(process: string): Promise<string[]> {
   return devices;
 }
 
-async function isMadeInto(device: string): Promise<boolean> {
+/** Whether the kernel has made something else of this device, such as partitions. */
+export async function isMadeInto(device: string): Promise<boolean> {
   const folder = join("/sys/dev/block", device);
   const holders = (await readdir(join(folder, "holders")).catch(gone)) ?? [];
   if (holders.length > 0) return true;

@@ -1,12 +1,22 @@
 /** Volumes that a program writes to without a file system: which they are, and that a point says so. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { tool } from "../../filesystems/testing/test-image.ts";
 import { readDeviceTree } from "./device-tree.ts";
+import { readKernelUsers } from "./kernel-users.ts";
 import { readOpenDevices } from "./open-devices.ts";
 import { findRawVolumes } from "./raw-volumes.ts";
 import type { DeviceInTree, DeviceTree } from "./volumes-to-freeze.ts";
@@ -83,4 +93,48 @@ test.each<[string, string, string?]>([
   await holds(device, mode);
   const number = await (await readDeviceTree()).numberOf(device);
   expect((await readOpenDevices()).map((each) => each.device)).not.toContain(number);
+});
+
+/** A folder with these files, each with its content. */
+function folderWith(files: Readonly<Record<string, string>>): string {
+  const folder = mkdtempSync(join(tmpdir(), "kernel-users-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(join(folder, path, ".."), { recursive: true });
+    writeFileSync(join(folder, path), content);
+  }
+  return folder;
+}
+
+test("devices that the kernel exports to other machines, and members of ZFS pools, are found", async () => {
+  const [scsi, nvme, member, unused] = [loopDevice(), loopDevice(), loopDevice(), loopDevice()];
+  const file = openSync(member, "r+");
+  // An uberblock in the first label.
+  writeSync(file, Buffer.from("0cb1ba0000000000", "hex"), 0, 8, 128 * 1024);
+  closeSync(file);
+  const folder = folderWith({
+    "core/iblock_0/disk1/udev_path": `${scsi}\n`,
+    "core/alua/lu_gps/default": "",
+    "subsystems/nqn.example/namespaces/1/device_path": `${nvme}\n`,
+    "subsystems/nqn.example/namespaces/2/device_path": "/images/file\n",
+    "pools/arcstats": "",
+    "pools/tank/state": "ONLINE",
+  });
+  const [targets, subsystems, pools] = ["core", "subsystems", "pools"].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  const found = await readKernelUsers({ targets, subsystems, pools });
+  const { numberOf } = await readDeviceTree();
+  expect(found).toEqual(
+    expect.arrayContaining([
+      { device: await numberOf(scsi), program: "iSCSI target disk1" },
+      { device: await numberOf(nvme), program: "NVMe target nqn.example" },
+      { device: await numberOf(member), program: "ZFS" },
+    ]),
+  );
+  expect(found.map(({ device }) => device)).not.toContain(await numberOf(unused));
+  const none = { targets: "/none", subsystems: "/none", pools: join(folder, "core/iblock_0/disk1") };
+  expect(await readKernelUsers(none)).toEqual([]);
 });

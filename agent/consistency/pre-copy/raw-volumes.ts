@@ -1,10 +1,10 @@
 import { type DeviceTree, devicesWith, deviceUnder, lookBelow } from "./volumes-to-freeze.ts";
 
-/** A device that a program of the machine holds open for writing. */
+/** A device that a program of the machine holds open for writing, or to which the kernel itself writes. */
 export interface OpenDevice {
   /** Its number in /sys. */
   device: string;
-  /** The program's name, as the kernel has it. */
+  /** The program's name, as the kernel has it, or what the kernel does with the device. */
   program: string;
 }
 
