@@ -46,12 +46,20 @@ export const DiskStatus = z.object({
 });
 export type DiskStatus = z.infer<typeof DiskStatus>;
 
-export const FreezeState = z.enum(["not-tried", "freezing", "frozen", "busy", "unsupported", "failed"]);
+export const FreezeState = z.enum([
+  "not-tried",
+  "freezing",
+  "frozen",
+  "busy",
+  "unsupported",
+  "failed",
+  "at-work",
+]);
 export type FreezeState = z.infer<typeof FreezeState>;
 
 const FrozenMount = z.object({
   path: Text,
-  /** `busy`: another program has frozen it. */
+  /** `busy`: another program has frozen it. `at-work`: a freeze would wait for its scrub, or the like. */
   state: FreezeState,
   /** The system's message, if the state is not `frozen`. */
   error: Text,

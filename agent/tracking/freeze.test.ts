@@ -1,6 +1,7 @@
 /** The frozen read: it never leaves a file system frozen, whatever process dies. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { basename } from "node:path";
 import { describe, expect, test } from "vitest";
 import { tool, toolOutput } from "../filesystems/testing/test-image.ts";
 import { DelayedWrites } from "./testing/delayed-writes.ts";
@@ -157,6 +158,34 @@ describe.skipIf(reason !== undefined)(`a frozen read ${reason ? `(${reason})` : 
     await landing;
     expect(outcome).toBe("converged");
     expect(freezeMilliseconds).toBeLessThan(LIMIT_MS);
+  });
+
+  test("does not freeze a btrfs that is scrubbed, whose programs would wait until the scrub ends", async () => {
+    await using disk = await TrackedDisk.create({ sizeMiB: 128, fileSystem: "btrfs" });
+    const { device, mountPoint } = disk;
+    const name = basename(device);
+    tool(
+      "sh",
+      "-ec",
+      `head -c 40000000 /dev/urandom > ${mountPoint}/data; sync -f ${mountPoint}
+      for each in /sys/fs/btrfs/*; do [ -e $each/devices/${name} ] && echo 1000000 > $each/devinfo/1/scrub_speed_max; done
+      btrfs scrub start ${mountPoint} > /dev/null 2>&1 < /dev/null
+      until btrfs scrub status ${mountPoint} | grep -q running; do sleep 0.1; done`,
+    );
+    try {
+      const { outcome, mounts, freezeMilliseconds } = await disk.tracker.freezeRead({
+        disks: [device],
+        mounts: [mountPoint],
+        ignored: [],
+        limitMs: LIMIT_MS,
+        limitBytes: 2 ** 24,
+      });
+      expect(mounts).toMatchObject([{ state: "at-work" }]);
+      expect(freezeMilliseconds).toBeLessThan(LIMIT_MS);
+      expect(outcome).toBe("converged");
+    } finally {
+      tool("btrfs", "scrub", "cancel", mountPoint);
+    }
   });
 
   test("takes the mounts of a machine that has a thousand", async () => {

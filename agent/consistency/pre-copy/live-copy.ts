@@ -52,6 +52,7 @@ const WORDS: Record<SettledVolume["state"], string> = {
   "not-tried": "was not frozen",
   freezing: "was not frozen",
   failed: "could not be frozen",
+  "at-work": "was not frozen, which would have waited for its scrub or balance",
 };
 
 /** Which volumes are not of the best consistency, and why; `undefined` if all are. */

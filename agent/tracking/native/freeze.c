@@ -11,12 +11,14 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <linux/fs.h>
+#include "btrfs.h"
 #include "freeze.h"
 #include "output.h"
 
 #define RETRY_MS 20
 
-const char *const freeze_state_names[] = { "not-tried", "freezing", "frozen", "busy", "unsupported", "failed" };
+const char *const freeze_state_names[] = { "not-tried", "freezing", "frozen", "busy", "unsupported", "failed",
+					    "at-work" };
 
 /* What the watchdog learns through its pipe, before and after each step. Written whole: it is shorter than
  * PIPE_BUF. */
@@ -146,6 +148,13 @@ void write_out(const struct freeze *freeze)
 		syncfs(freeze->mounts[i].fd);
 }
 
+void find_work(struct freeze *freeze)
+{
+	for (unsigned i = 0; i < freeze->count; i++)
+		if (btrfs_is_at_work(freeze->mounts[i].fd))
+			freeze->mounts[i].state = AT_WORK;
+}
+
 static enum freeze_state state_of(int error)
 {
 	return error == EBUSY ? BUSY : error == EOPNOTSUPP || error == ENOTTY ? UNSUPPORTED : FAILED;
@@ -156,6 +165,8 @@ void freeze_all(struct freeze *freeze, __u64 limit_ms)
 	freeze->deadline = nanoseconds() + limit_ms * 1000000;
 	tell_watchdog(freeze, (struct message){ .kind = STARTS, .deadline = freeze->deadline });
 	for (unsigned i = 0; i < freeze->count && !must_thaw(freeze); i++) {
+		if (freeze->mounts[i].state == AT_WORK)
+			continue;
 		set_state(freeze, i, FREEZING);
 		if (!ioctl(freeze->mounts[i].fd, FIFREEZE, 0)) {
 			set_state(freeze, i, FROZEN);

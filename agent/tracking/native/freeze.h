@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <linux/types.h>
 
-enum freeze_state { NOT_TRIED, FREEZING, FROZEN, BUSY, UNSUPPORTED, FAILED };
+enum freeze_state { NOT_TRIED, FREEZING, FROZEN, BUSY, UNSUPPORTED, FAILED, AT_WORK };
 extern const char *const freeze_state_names[];
 
 struct mount {
@@ -32,6 +32,8 @@ void prepare_freeze(struct freeze *freeze, struct mount *mounts, unsigned count)
 /* Writes out what waits in memory for the mounts. A freeze does that too, but only after it has stopped all
  * writers, and nothing can interrupt it then: so this must leave little of it. */
 void write_out(const struct freeze *freeze);
+/* Notes the mounts that must not be frozen now: a freeze would wait for hours, and stop all writers for as long. */
+void find_work(struct freeze *freeze);
 /* Freezes in the given order until the deadline. From here to `thaw` nothing may allocate, print or fault. */
 void freeze_all(struct freeze *freeze, __u64 limit_ms);
 /* Whether the time is up, or the watchdog is gone. */

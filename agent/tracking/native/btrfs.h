@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAUSEWAY_BTRFS_H
+#define CAUSEWAY_BTRFS_H
+
+#include <stdbool.h>
+
+/* Whether this is a folder of a btrfs that is scrubbed, balanced or the like. The kernel counts that as one
+ * write, which can take hours: a freeze waits for its end, nothing can interrupt it, and meanwhile it keeps all
+ * other writers out. */
+bool btrfs_is_at_work(int fd);
+
+#endif
