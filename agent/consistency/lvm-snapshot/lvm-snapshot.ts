@@ -14,6 +14,7 @@ import type {
   ViewRequest,
 } from "../consistent-view.ts";
 import { onlyOnce } from "../open-disks.ts";
+import { swapDevices } from "../pre-copy/swap-space.ts";
 import { flushMounted } from "./flush-memory.ts";
 import type { Lvm } from "./lvm.ts";
 import { readFacts } from "./machine-facts.ts";
@@ -23,6 +24,7 @@ import { SnapshotDisk } from "./snapshot-disk.ts";
 import { planSnapshots, type SnapshotPlan } from "./snapshot-plan.ts";
 import type { Snapshots } from "./snapshots.ts";
 import { type Facts, type SurveyedDisk, surveyDisk } from "./survey.ts";
+import { takenSwap } from "./taken-swap.ts";
 
 export interface LvmSnapshotDeps {
   lvm: Lvm;
@@ -214,7 +216,8 @@ class OpenView {
       const now = state?.volumes.find(({ uuid }) => uuid === live.uuid);
       return live.device === undefined && (!now || now.device !== undefined);
     });
-    const { taken, sources } = this.#opened;
+    const { facts, taken, sources } = this.#opened;
+    const swaps = await swapDevices(facts.tree);
     return {
       volumes: this.#volumesOf(disk),
       isOneInstant: taken.instant.shared.size === sources.size,
@@ -222,6 +225,7 @@ class OpenView {
       changed: [
         ...(await disk.directly.changed()),
         ...activated.map(({ live }) => `${live.group}/${live.name} was activated while it was read`),
+        ...takenSwap(disk.found, facts.swaps, swaps),
       ],
     };
   }
