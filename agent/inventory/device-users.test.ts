@@ -34,7 +34,7 @@ async function describe(content: "ext4" | "zfs", files: Seen, links: Seen = {}):
       links: { "/sys/class/block/sda": "/sys/devices/pci0000:00/ata1/block/sda", ...links },
       disks: { "/dev/sda": image },
     });
-    [disk] = await collectDisks(machine, new Mounts([], []), []);
+    [disk] = await collectDisks(machine, await Mounts.read(machine), []);
   });
   if (!disk) throw new Error("the disk is not listed");
   return disk;
@@ -76,6 +76,12 @@ test.each<[string, string, Seen, Seen?]>([
     "a container has the partition mounted, which shows no mount here",
     "ext4 on sda1",
     { "/sys/fs/ext4/sda1/errors_count": "0\n", "/sys/fs/ext4/features/lazy_itable_init": "supported\n" },
+  ],
+  [
+    "a container has the partition mounted, by a driver of whose mounts the kernel has no list",
+    "exfat on sda1",
+    { "/proc/7/mountinfo": "40 1 8:1 / /data rw - exfat /dev/sda1 rw\n" },
+    { "/proc/self/ns/mnt": "mnt:[1]", "/proc/7/ns/mnt": "mnt:[2]", "/proc/8/ns/mnt": "mnt:[1]" },
   ],
 ])("a disk is in use while %s", async (_, user, files, links = {}) => {
   const disk = await describe("ext4", files, links);

@@ -1,7 +1,8 @@
 /** What uses block devices without mounting them, as far as the kernel shows it. */
 import { type Machine, readText } from "../machine/machine.ts";
 
-const USERS_LIMIT = 64;
+/** The most users that an inventory has of a disk. */
+export const USERS_LIMIT = 64;
 
 /** File systems that the kernel lists in /sys by the name of their device, as long as they are mounted. */
 const LISTED_FILE_SYSTEMS = ["ext4", "xfs", "f2fs"];

@@ -10,7 +10,7 @@ import { ANSWER_LIMIT_MS, clip, type Machine, readNumber, readText } from "../ma
 import type { Mounts } from "../machine/mounts.ts";
 import { withTimeLimit } from "../machine/time-limit.ts";
 import { findMappedPartition, isMade, listDisks, type Multipath, placeOf } from "./block-devices.ts";
-import { findDeviceUsers } from "./device-users.ts";
+import { findDeviceUsers, USERS_LIMIT } from "./device-users.ts";
 
 const SECTOR_BYTES = 512;
 const PARTITION_LIMIT = 128;
@@ -156,8 +156,24 @@ async function describeDevice(
   const namesOf = (some: readonly { path?: string | undefined }[]) =>
     some.flatMap((part) => part.path?.slice("/dev/".length).replaceAll("/", "!") ?? []);
   const mounted = parts.filter(({ mountPoints }) => mountPoints.length > 0);
-  const usedBy = await findDeviceUsers(machine, namesOf(parts), namesOf(mounted));
+  const users = await findDeviceUsers(machine, namesOf(parts), namesOf(mounted));
+  const elsewhere = await usersElsewhere(machine, mounts, namesOf(parts));
+  const usedBy = [...new Set([...users, ...elsewhere])].slice(0, USERS_LIMIT);
   return usedBy.length > 0 ? { ...disk, usedBy } : disk;
+}
+
+/** File systems on these devices that only other mount namespaces have mounted. */
+async function usersElsewhere(
+  machine: Machine,
+  mounts: Mounts,
+  kernelNames: readonly string[],
+): Promise<string[]> {
+  const users: string[] = [];
+  for (const name of kernelNames) {
+    const type = mounts.typeElsewhere(await readText(machine, `/sys/class/block/${name}/dev`));
+    if (type !== undefined) users.push(`${type} on ${name}`);
+  }
+  return users;
 }
 
 /** `nvme-tcp` and the like: the network that an NVMe disk is reached over, if any. */

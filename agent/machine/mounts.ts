@@ -20,16 +20,26 @@ export interface RootedMount extends Mount {
 export class Mounts {
   readonly all: readonly Mount[];
   readonly #swaps: readonly string[];
+  readonly #elsewhere: readonly Mount[];
 
-  constructor(mounts: readonly Mount[], swaps: readonly string[]) {
+  /** `elsewhere`: what only other mount namespaces have, as those of containers. */
+  constructor(mounts: readonly Mount[], swaps: readonly string[], elsewhere: readonly Mount[] = []) {
     this.all = mounts;
     this.#swaps = swaps;
+    this.#elsewhere = elsewhere;
   }
 
   static async read(machine: Machine): Promise<Mounts> {
-    const mounts = (await readText(machine, "/proc/self/mountinfo")) ?? "";
+    const mounts = parseMountInfo((await readText(machine, "/proc/self/mountinfo")) ?? "");
     const swaps = (await readText(machine, "/proc/swaps")) ?? "";
-    return new Mounts(parseMountInfo(mounts), parseSwaps(swaps));
+    const known = new Set(mounts.map(({ device }) => device));
+    const elsewhere = (await readOtherNamespaces(machine)).filter(({ device }) => !known.has(device));
+    return new Mounts(mounts, parseSwaps(swaps), elsewhere);
+  }
+
+  /** The type of the file system on the device with this number, if only other namespaces have it mounted. */
+  typeElsewhere(device: string | undefined): string | undefined {
+    return this.#elsewhere.find((mount) => mount.device === device)?.type;
   }
 
   /** Where the device with this number and any of these paths is mounted; `[SWAP]` if it is used for swap. */
@@ -52,6 +62,19 @@ export class Mounts {
     }
     return best;
   }
+}
+
+/** The mounts that processes in other mount namespaces see. */
+async function readOtherNamespaces(machine: Machine): Promise<Mount[]> {
+  const seen = new Set([await machine.resolve("/proc/self/ns/mnt")]);
+  const found: Mount[] = [];
+  for (const process of (await machine.list("/proc")).filter((name) => /^\d+$/.test(name))) {
+    const namespace = await machine.resolve(`/proc/${process}/ns/mnt`);
+    if (seen.has(namespace)) continue;
+    seen.add(namespace);
+    found.push(...parseMountInfo((await readText(machine, `/proc/${process}/mountinfo`)) ?? ""));
+  }
+  return found;
 }
 
 /**
