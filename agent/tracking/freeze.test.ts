@@ -172,6 +172,7 @@ describe.skipIf(reason !== undefined)(`a frozen read ${reason ? `(${reason})` : 
       btrfs scrub start ${mountPoint} > /dev/null 2>&1 < /dev/null
       until btrfs scrub status ${mountPoint} | grep -q running; do sleep 0.1; done`,
     );
+    await disk.takeDelta();
     try {
       const { outcome, mounts, freezeMilliseconds } = await disk.tracker.freezeRead({
         disks: [device],
@@ -186,6 +187,22 @@ describe.skipIf(reason !== undefined)(`a frozen read ${reason ? `(${reason})` : 
     } finally {
       tool("btrfs", "scrub", "cancel", mountPoint);
     }
+  });
+
+  test("says of a file system that the kernel has given up that it could not be frozen, and reads its disk", async () => {
+    await using disk = await TrackedDisk.create();
+    const { device, mountPoint } = disk;
+    tool("sh", "-c", `date > ${mountPoint}/file`);
+    tool("xfs_io", "-x", "-c", "shutdown", mountPoint);
+    await disk.tracker.sync([mountPoint]);
+    const limits = { limitMs: SOON_MS, limitBytes: 2 ** 24 };
+    const read = await disk.tracker.freezeRead({
+      disks: [device],
+      mounts: [mountPoint],
+      ignored: [],
+      ...limits,
+    });
+    expect(read).toMatchObject({ outcome: "converged", mounts: [{ state: "failed" }] });
   });
 
   test("takes the mounts of a machine that has a thousand", async () => {

@@ -75,7 +75,10 @@ export interface Tracker {
   swap(disk: string): Promise<Pass>;
   /** Says that what the last pass found was read after that pass began. */
   clear(disk: string): Promise<DiskStatus>;
-  /** Writes out what programs wrote to these file systems, so that a freeze has less to write. */
+  /**
+   * Writes out what programs wrote to these file systems, so that a freeze has less to write. One that cannot
+   * be written any more is left as it is.
+   */
   sync(mounts: readonly string[]): Promise<void>;
   /** Freezes, reads what changed until nothing more does, and thaws. */
   freezeRead(request: FrozenReadRequest): Promise<FrozenRead>;
