@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdir, mkdtemp, rm, symlink, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -24,7 +24,8 @@ beforeAll(async () => {
   await symlink("/../../tmp", join(root, "out"));
   execFileSync("mkfifo", [join(root, "etc/pipe")]);
 });
-afterAll(() => rm(root, { recursive: true }));
+// It also removes what has too long a path.
+afterAll(() => execFileSync("rm", ["-rf", root]));
 
 async function asked(ask: "list" | "content", path: string | Buffer): Promise<ReplyPart[]> {
   const parser = new FrameParser();
@@ -92,4 +93,20 @@ test.each([
   ["/etc/pipe", "pipe"],
 ])("%s has no content to write", async (path, type) => {
   await expect(asked("content", path)).rejects.toMatchObject({ why: "not a file", message: type });
+});
+
+test("content of folders that are nested more deeply than a path can say is complete", async () => {
+  const [name, depth] = ["d".repeat(200), 40];
+  const inside = `mkdir ${name} && cd -P ${name}`;
+  const commands = [
+    `cd ${root}`,
+    "mkdir nested",
+    "cd nested",
+    ...Array(depth).fill(inside),
+    "echo deep > file",
+  ];
+  execFileSync("sh", ["-ec", commands.join("\n")]);
+  const parts = await asked("content", "/nested");
+  expect(pathsIn(parts).at(-1)).toHaveLength("/nested".length + depth * (1 + name.length) + "/file".length);
+  expect(bytesIn(parts).toString()).toBe("deep\n");
 });

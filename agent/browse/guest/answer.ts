@@ -72,14 +72,23 @@ class Walk {
     return type;
   }
 
-  /** Everything in a folder, by the bytes of its names, and the mark that ends it. */
+  /**
+   * Everything in a folder, by the bytes of its names, and the mark that ends it. Each folder is reached from
+   * the one above it: a path from the top can be longer than any system call takes.
+   */
   async folder(location: Buffer): Promise<void> {
-    for (const name of await namesIn(location)) {
-      const inside = Buffer.concat([location, SLASH, name]);
-      const type = await this.entry(inside, name);
-      if (!this.#withContent) continue;
-      if (type === "folder") await this.folder(inside);
-      if (type === "file") await this.content(inside);
+    const folder = await open(location, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    try {
+      const own = Buffer.from(`/proc/self/fd/${folder.fd}`);
+      for (const name of await namesIn(own)) {
+        const inside = Buffer.concat([own, SLASH, name]);
+        const type = await this.entry(inside, name);
+        if (!this.#withContent) continue;
+        if (type === "folder") await this.folder(inside);
+        if (type === "file") await this.content(inside);
+      }
+    } finally {
+      await folder.close();
     }
     await this.#send(messageFrame({ say: "leave" }));
   }
