@@ -53,6 +53,11 @@ export interface CaptureOptions {
    */
   changed?: BlockSet;
   /**
+   * Whether `disk` has only the blocks of `changed`. What the parent has as unreadable then stays so if it is
+   * not among them; otherwise it is read again with a changed block near it.
+   */
+  isPartial?: boolean;
+  /**
    * Lets a repeated call continue where an interrupted one stopped, if `view` is the same.
    */
   journal?: CaptureJournal;

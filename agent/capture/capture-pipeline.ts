@@ -135,7 +135,7 @@ export class CapturePipeline {
    * as they were.
    */
   async readLeaf(index: number, reads: readonly LeafRead[], previous: MappedLeaf): Promise<void> {
-    const leaf = new LeafAssembly(index, reads.length, previous);
+    const leaf = new LeafAssembly(index, reads, previous);
     for (const { offset, length, parts } of reads) {
       const firstSlot = (offset - index * LEAF_BYTES) / BLOCK_BYTES;
       if (parts.length === 0 && !hasAny(previous, firstSlot, Math.ceil(length / BLOCK_BYTES))) {

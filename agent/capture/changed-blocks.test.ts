@@ -199,6 +199,30 @@ test("what could not be read before stays recorded, and is read again with a cha
   expect((await restoredDisk(repository, next)).equals(expected)).toBe(true);
 });
 
+test("what could not be read before stays recorded if a changed block near it comes from a source that has only that", async () => {
+  const content = testContent(2 * LEAF_BYTES, 7);
+  const disk = new TestDisk(content);
+  // Of three blocks, the middle one of which changes.
+  const bad = [3 * 128 - 1, 3 * 128, 4 * 128 - 1, 4 * 128];
+  for (const sector of bad) disk.badSectors.add(sector);
+  const repository = newRepository();
+  const { disk: previous } = await capture(repository, disk);
+  expect(previous).toMatchObject({ badBytes: 4 * 512 });
+  const after = Buffer.from(content);
+  write(after, 3, 9);
+  const memory = new TestDisk(after);
+  memory.onRead = (offset, bytes) => {
+    if (offset !== 3 * BLOCK_BYTES || bytes > BLOCK_BYTES) throw new RangeError("not in memory");
+  };
+  const changed = blocksAt(content.length, [3]);
+  const { disk: next } = await capture(repository, memory, { previous, changed, isPartial: true });
+  expect(next).toMatchObject({ badRanges: 2, badBytes: 2 * 512, sizeBytes: content.length });
+  const expected = after
+    .fill(0, (3 * 128 - 1) * 512, 3 * 128 * 512)
+    .fill(0, 4 * 128 * 512, (4 * 128 + 1) * 512);
+  expect((await restoredDisk(repository, next)).equals(expected)).toBe(true);
+});
+
 test("a change outside of the blocks that may have changed is found by the sample, as often as it predicts", async () => {
   const sizeBytes = 8 * MIB;
   const before = testContent(sizeBytes, 11);

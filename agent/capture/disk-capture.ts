@@ -126,7 +126,7 @@ export class DiskCapture {
   }
 
   async #captureLeaf(index: number): Promise<void> {
-    const { journal, disk } = this.#options;
+    const { journal, disk, isPartial = false } = this.#options;
     const used = this.#plan.used.within(index * LEAF_BYTES, LEAF_BYTES);
     const before = (await this.#previous?.leaf(index)) ?? {};
     if (used.length === 0 && before.leaf === undefined) {
@@ -135,9 +135,10 @@ export class DiskCapture {
       if (index % EMPTY_LEAVES_AT_ONCE === 0) await setImmediate();
       return;
     }
+    const { changed } = this.#plan;
     const { sizeBytes } = disk;
-    const reads = readsOfLeaf({ index, sizeBytes, used, changed: this.#plan.changed, before: before.leaf });
-    if (this.#plan.changed) this.#count(countsOfLeaf(before.leaf), -1);
+    const reads = readsOfLeaf({ index, sizeBytes, used, changed, isPartial, before: before.leaf });
+    if (changed) this.#count(countsOfLeaf(before.leaf), -1);
     if (journal?.has(index)) {
       const record = await journal.read(index);
       await this.#addLeaf(resumedNode(record, before), record);

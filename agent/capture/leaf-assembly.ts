@@ -1,3 +1,4 @@
+import { type Extent, normalize, subtract } from "#shared/domain/extents.ts";
 import { BLOCK_BYTES } from "#shared/format/block.ts";
 import {
   type BadRange,
@@ -16,19 +17,20 @@ import { OUTCOME, type SharedMemory, type StoredBlock } from "./shared-memory.ts
 
 /**
  * Collects the outcome of each block of one leaf until all its reads are done. A block that no read covers
- * stays as it was in the previous map.
+ * stays as it was in the previous map, also if it could not be read then.
  */
 export class LeafAssembly {
   readonly index: number;
   readonly #previous: MappedLeaf;
   readonly #blocks: ({ id: Buffer; stored: StoredBlock } | "same" | undefined)[];
-  readonly #badRanges: BadRange[] = [];
+  readonly #badRanges: BadRange[];
   #readsLeft: number;
 
-  constructor(index: number, reads: number, previous: MappedLeaf) {
+  constructor(index: number, reads: readonly Extent[], previous: MappedLeaf) {
     this.index = index;
     this.#previous = previous;
-    this.#readsLeft = reads;
+    this.#readsLeft = reads.length;
+    this.#badRanges = badOutside(reads, index * LEAF_BYTES, previous.leaf?.badRanges ?? []);
     this.#blocks = Array.from({ length: FAN_OUT }, (_, slot) =>
       previous.leaf?.blocks[slot] ? "same" : undefined,
     );
@@ -115,6 +117,17 @@ export class LeafAssembly {
       JSON.stringify(badRanges) === JSON.stringify(before.badRanges)
     );
   }
+}
+
+/** The parts of bad ranges, which count from `start`, that none of these reads covers. */
+function badOutside(reads: readonly Extent[], start: number, badRanges: readonly BadRange[]): BadRange[] {
+  const covered = normalize(reads);
+  return badRanges.flatMap(({ offset, bytes }) =>
+    subtract([{ offset: start + offset, length: bytes }], covered).map((left) => ({
+      offset: left.offset - start,
+      bytes: left.length,
+    })),
+  );
 }
 
 /** The previous map's leaf, used again. */

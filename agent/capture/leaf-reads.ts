@@ -12,20 +12,25 @@ export interface LeafRead extends Extent {
 }
 
 /**
- * The reads of one leaf: the whole leaf or, if it is known which blocks may have changed, those and the
- * blocks that could not be read before. `used` is what of the leaf must be copied.
+ * The reads of one leaf: the whole leaf or, if it is known which blocks may have changed, those, and unless
+ * the source `isPartial`, the blocks that could not be read before. `used` is what of the leaf must be
+ * copied.
  */
 export function readsOfLeaf(leaf: {
   index: number;
   sizeBytes: number;
   used: Extents;
   changed: BlockSet | undefined;
+  isPartial: boolean;
   before: Leaf | undefined;
 }): LeafRead[] {
   const start = leaf.index * LEAF_BYTES;
   const length = Math.min(LEAF_BYTES, leaf.sizeBytes - start);
   const wanted = leaf.changed
-    ? normalize([...leaf.changed.within(start, length), ...unreadBlocks(start, length, leaf.before)])
+    ? normalize([
+        ...leaf.changed.within(start, length),
+        ...(leaf.isPartial ? [] : unreadBlocks(start, length, leaf.before)),
+      ])
     : [{ offset: start, length }];
   return wanted.flatMap(inReads).map((read) => ({ ...read, parts: intersect(leaf.used, [read]) }));
 }

@@ -147,9 +147,11 @@ export async function readDiskAgain(
   return { ...before, disk, statistics: sumOf(before.statistics, statistics) };
 }
 
-function partOf({ source, used, changes }: Reading): Pick<CaptureOptions, "disk" | "used" | "changed"> {
+type Part = Pick<CaptureOptions, "disk" | "used" | "changed" | "isPartial">;
+
+function partOf({ source, used, changes, isPartial = false }: Reading): Part {
   return {
-    disk: source,
+    ...{ disk: source, isPartial },
     ...(used ? { used } : {}),
     ...("unknown" in changes ? {} : { changed: changes }),
   };

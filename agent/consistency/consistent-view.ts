@@ -31,6 +31,8 @@ export interface Reading {
   used?: BlockSet;
   /** The blocks that may differ from what was copied before, or why they are not known. */
   changes: BlockSet | { unknown: string };
+  /** Whether the source has only the blocks of `changes`. */
+  isPartial?: boolean;
 }
 
 /** One disk as a view shows it: its first reading, and often its only one. */

@@ -280,7 +280,7 @@ export class PreCopyRun {
   async #store(readAgain: Settling["readAgain"], disk: LiveDisk, later: readonly Frame[]): Promise<void> {
     const source = new FrozenFrames(disk.source.sizeBytes, [...disk.memory.take(), ...later]);
     if (source.blocks.bytes === 0) return;
-    await readAgain(disk.name, { source, used: disk.used, changes: source.blocks });
+    await readAgain(disk.name, { source, used: disk.used, changes: source.blocks, isPartial: true });
   }
 }
 
