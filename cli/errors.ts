@@ -62,7 +62,7 @@ export class ConversionNotCompletedError extends ErrorWithHint {
   }
 }
 
-/** A drill that `--wait` waited for failed, or did not see its clone boot. */
+/** A drill that `--wait` waited for failed, found a difference, or did not see its clone boot. */
 export class DrillNotPassedError extends ErrorWithHint {
   override readonly name = "DrillNotPassedError";
 }

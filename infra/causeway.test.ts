@@ -182,7 +182,7 @@ test("a version that was replaced or deleted is kept for 30 days", () => {
     });
 });
 
-test("only the workflows of conversions and of protection runs may start, describe and stop others", () => {
+test("a workflow may start, describe and stop only the workflows that its definition starts", () => {
   const policies = templates().get("CausewayWorkflow")?.findResources("AWS::IAM::Policy") ?? {};
   const statements = (part: string) =>
     Object.entries(policies)
@@ -191,7 +191,9 @@ test("only the workflows of conversions and of protection runs may start, descri
   const onMachines = (part: string) =>
     statements(part).filter(({ Action }) => /"(states|events):/.test(JSON.stringify(Action)));
   const others = ["HotCapture", "RemoteColdCapture", "MakeClone"];
-  expect([...others, "ProveClone"].flatMap(onMachines)).toEqual([]);
+  expect(["HotCapture", "RemoteColdCapture", "ProveClone"].flatMap(onMachines)).toEqual([]);
+  for (const maker of ["MakeClone", "Recovery", "SynchronizedCutover"])
+    expect(JSON.stringify(onMachines(`${maker}StateMachine`))).toContain("ProveCloneStateMachine");
   const [start, follow, rule, ...more] = onMachines("ConversionStateMachine");
   expect(more).toEqual([]);
   expect(start).toMatchObject({

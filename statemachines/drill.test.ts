@@ -131,3 +131,92 @@ test("a target host that is away is waited for before its clone is removed", asy
   expect(drill.outcome.status).toBe("SUCCEEDED");
   expect(drill.commands.filter((kind) => kind === "release")).toHaveLength(3);
 });
+
+const PROVE = { prove: { frozenFrom: "2030-01-01T00:00:00.000Z", budgetSeconds: 60 } };
+const proved = (drill: DrillRun) => drill.world.payloads("RecordProof");
+const PROVED = ["materialise", "verify", "hash-files", "compare-files", "boot-check", "release"];
+
+test("files of the clone are compared with the source's before its system is adapted and booted, if that was asked for", async () => {
+  const drill = await new DrillRun().run({ ...PROVE, adaptation: ADAPTATION });
+  expect(drill.outcome.status).toBe("SUCCEEDED");
+  expect(drill.commands).toEqual(PROVED.toSpliced(4, 0, "adapt-machine"));
+  const [, , hash, compare] = drill.dispatched;
+  expect(hash?.agentId).toBe("agt_source");
+  expect(commandKinds["hash-files"].input.parse(hash?.input)).toEqual({
+    ...{ ownerId: DRILL_ID, pointId: "rp_1", disks: ["vda"], ...PROVE.prove },
+  });
+  expect(compare?.agentId).toBe("agt_target");
+  expect(commandKinds["compare-files"].input.parse(compare?.input)).toMatchObject({
+    ...{ ownerId: DRILL_ID, sourceId: "agt_source", pointId: "rp_1", files: 2 },
+    disks: [{ name: "vda", path: "/images/vda" }],
+  });
+  expect(proved(drill)).toMatchObject([{ ownerId: DRILL_ID, pointId: "rp_1", compared: { equal: 2 } }]);
+});
+
+test("a source that is away for longer than half an hour makes the proof unknown, and the clone is booted", async () => {
+  const drill = await new DrillRun({ "hash-files": [silent] }).run(PROVE);
+  await drill.world.clock.advance(3_600_000);
+  expect(drill.outcome.status).toBe("SUCCEEDED");
+  expect(proved(drill)).toMatchObject([{ failure: { Error: "States.HeartbeatTimeout" } }]);
+  expect(drill.commands).not.toContain("compare-files");
+  expect(drill.world.payloads("RecordVerdict")).toHaveLength(1);
+});
+
+test("a source that was away for some minutes is read when it is back", async () => {
+  const drill = await new DrillRun({ "hash-files": [silent, silent, succeed()] }).run(PROVE);
+  await drill.world.clock.advance(1_200_000);
+  expect(drill.outcome.status).toBe("SUCCEEDED");
+  expect(proved(drill)).toMatchObject([{ compared: { equal: 2 } }]);
+});
+
+test("a point of a schedule that is of no instant is not compared, and its clone is booted", async () => {
+  const drill = await new DrillRun().run({ prove: { budgetSeconds: 60 } });
+  expect(drill.outcome.status).toBe("SUCCEEDED");
+  expect(drill.commands).toEqual(["materialise", "verify", "boot-check", "release"]);
+  expect(proved(drill)).toEqual([{ ownerId: DRILL_ID, pointId: "rp_1" }]);
+});
+
+test("a difference ends the drill before the clone is adapted or booted, and the clone is removed", async () => {
+  const functions = { RecordProof: () => throwing("CopyDiffersError") };
+  const drill = await new DrillRun({}, functions).run({ ...PROVE, adaptation: ADAPTATION });
+  expect(drill.outcome).toMatchObject({ status: "FAILED", error: "CopyDiffersError" });
+  expect(drill.commands.at(-1)).toBe("compare-files");
+  expect(drill.world.payloads("AbandonDrill")).toHaveLength(1);
+  expect(drill.world.payloads("RecordVerdict")).toEqual([]);
+});
+
+test("a target host that is killed while it compares does so again when it is back", async () => {
+  const drill = await new DrillRun({ "compare-files": [silent, succeed()] }).run(PROVE);
+  expect(drill.outcome.status).toBe("RUNNING");
+  await drill.world.clock.advance(600_000);
+  expect(drill.outcome.status).toBe("SUCCEEDED");
+  expect(drill.commands).toEqual(PROVED.toSpliced(4, 0, "compare-files"));
+  expect(proved(drill)).toMatchObject([{ compared: { equal: 2 } }]);
+});
+
+test("a target host that fails while it compares makes the proof unknown, with the reason", async () => {
+  const drill = await new DrillRun({ "compare-files": [fail("GuestEndedError")] }).run(PROVE);
+  expect(drill.outcome.status).toBe("SUCCEEDED");
+  expect(proved(drill)).toMatchObject([{ hashed: { files: 2 }, failure: { Error: "GuestEndedError" } }]);
+});
+
+test("a proof whose outcome was lost is made again under the next number", async () => {
+  const drill = new DrillRun();
+  const lost = `${DRILL_ID}.1`;
+  drill.world.engine.startExecution({
+    stateMachineArn: workflowArn("prove-clone"),
+    name: lost,
+    input: "[]",
+  });
+  await drill.stop("prove-clone", lost);
+  await drill.run(PROVE);
+  expect(drill.outcome.status).toBe("SUCCEEDED");
+  expect(drill.result("prove-clone", `${DRILL_ID}.2`).status).toBe("SUCCEEDED");
+});
+
+test("a drill that is cancelled while files are compared boots nothing", async () => {
+  const functions = { RecordProof: () => throwing("DrillCancelledError") };
+  const drill = await new DrillRun({ "hash-files": [fail("DrillCancelledError")] }, functions).run(PROVE);
+  expect(drill.outcome).toMatchObject({ status: "FAILED", error: "DrillCancelledError" });
+  expect(drill.commands).not.toContain("boot-check");
+});

@@ -11,14 +11,19 @@ const adaptation = {
   changes: [{ path: "/etc/fstab", why: ["disks have other names"], diff: "-/dev/sda2 /\n+UUID=aa /" }],
   ...{ commands: [], notes: [], isApplied: true, stale: [], computeSeconds: 95, applySeconds: 40 },
 };
+const proof = { pointId: "rp_1", at, reason: "no boot image" };
+const compared = { equal: 1, bytes: 5, moved: 0, different: 1, unopened: [], seconds: 5 };
+const differences = [{ fileSystem: "aa", path: "/etc/hosts", what: "content" }];
+let end: object;
 let api: FakeApi;
 let asked: unknown[];
 
 beforeEach(async () => {
   asked = [];
   const result = { verdict: "booted", reason: "the login prompt appeared", seconds: 41 };
+  end = { state: "completed", result, adaptation };
   api = await FakeApi.start(({ method, body }) => {
-    if (method !== "POST") return { ...begun, state: "completed", result, adaptation, endedAt: at };
+    if (method !== "POST") return { ...begun, ...end, endedAt: at };
     asked.push(body);
     return begun;
   });
@@ -39,4 +44,27 @@ test("a drill that adapts its clone shows each change with its reason", async ()
 test("a drill adapts nothing unless it is asked to", async () => {
   await drill();
   expect(asked).toEqual([{ targetId: "agt_2", bootTimeoutSeconds: 600 }]);
+});
+
+test("a drill whose files differ names the first of them, and is an error", async () => {
+  const failure = { name: "CopyDiffersError", message: "1 file differs", hint: "Do not use it." };
+  end = {
+    state: "failed",
+    proof: { ...proof, outcome: "different", compared: { ...compared, differences } },
+    failure: { ...failure, retryable: false },
+  };
+  const { code, stdout, stderr } = await drill("--prove", "--wait");
+  expect(code).toBe(1);
+  expect(asked).toEqual([{ targetId: "agt_2", bootTimeoutSeconds: 600, proveSeconds: 60 }]);
+  expect(stdout).toContain("/etc/hosts has another content");
+  expect(stderr).toContain("1 file differs");
+});
+
+test("a proof that came to nothing is shown beside the verdict, and is no error", async () => {
+  end = { ...end, proof: { ...proof, outcome: "unknown" } };
+  const { code, stdout } = await drill("--prove", "--prove-seconds", "90", "--wait");
+  expect(code).toBe(0);
+  expect(asked).toMatchObject([{ proveSeconds: 90 }]);
+  expect(stdout).toContain("the copy is not proved: no boot image");
+  expect(stdout).toContain("booted after 41 s");
 });

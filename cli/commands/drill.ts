@@ -6,22 +6,25 @@ import { DrillNotPassedError } from "../errors.ts";
 import { print } from "../terminal.ts";
 import { waitForEnd } from "../wait-for-end.ts";
 import { describeDrill } from "./drills.ts";
+import { PROVE_HELP, PROVE_OPTIONS, proveFields } from "./prove-options.ts";
 
 export const drill: CliCommand = {
   name: "drill",
   summary: "Boots a clone of a recovery point without network, keeps the evidence, and removes the clone",
-  usage: "drill POINT --target TARGET [--expect TEXT] [--boot-timeout SECONDS] [--adapt] [--wait]",
+  usage: "drill POINT --target TARGET [--expect TEXT] [--boot-timeout SECONDS] [--adapt] [--prove] [--wait]",
   help: [
     ["--target TARGET", "the target host that makes, boots and removes the clone"],
     ["--expect TEXT", "what the console must show when the system is up (default: a login prompt)"],
     ["--boot-timeout SECONDS", "how long the clone may take to boot (default 600)"],
     ["--adapt", "adapt its system to the clone's hardware first; the source's agents and clusters stay off"],
-    ["--wait", "wait until it ends; the exit code is 0 only if the clone booted"],
+    ...PROVE_HELP,
+    ["--wait", "wait until it ends; the exit code is 0 only if the clone booted, and no file differs"],
     ...API_HELP,
   ],
   examples: ['causeway drill rp_01jd… --target agt_01je… --expect "database is ready" --wait'],
   options: {
     ...API_OPTIONS,
+    ...PROVE_OPTIONS,
     target: { type: "string" },
     expect: { type: "string" },
     "boot-timeout": { type: "string" },
@@ -39,6 +42,7 @@ export const drill: CliCommand = {
         bootTimeoutSeconds: numberOption(call, "boot-timeout", "drill") ?? 600,
         ...(bootExpect === undefined ? {} : { bootExpect }),
         ...(call.values.adapt === true ? { adapt: true } : {}),
+        ...proveFields(call, "drill"),
       },
       idempotencyKey: randomUUID(),
     });

@@ -4,6 +4,7 @@ import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
 import type { CliCommand } from "../command.ts";
 import { oneLine, print, table } from "../terminal.ts";
 import { describedAdaptation } from "./described-adaptation.ts";
+import { describeProof } from "./proof-text.ts";
 
 export const drills: CliCommand = {
   name: "drills",
@@ -26,18 +27,19 @@ export const drills: CliCommand = {
     );
     print(call.terminal, call.json, { items, cursor: null }, () => {
       const rows = items.map((item) => [
-        ...[item.id, item.state, item.result?.verdict ?? "-"],
+        ...[item.id, item.state, item.result?.verdict ?? "-", item.proof?.outcome ?? "-"],
         ...[item.pointId, item.targetId, item.createdAt],
       ]);
-      const headings = ["ID", "STATE", "VERDICT", "POINT", "TARGET", "STARTED"];
+      const headings = ["ID", "STATE", "VERDICT", "PROOF", "POINT", "TARGET", "STARTED"];
       return table(headings, rows, "No drill yet: `causeway drill POINT --target TARGET` starts one.");
     });
   },
 };
 
 export function describeDrill(drill: Drill): string {
-  const { id, pointId, targetId, state, result, adaptation, failure, cleanUpFailure } = drill;
+  const { id, pointId, targetId, state, proof, result, adaptation, failure, cleanUpFailure } = drill;
   const lines = [`${id} of recovery point ${pointId} on target host ${targetId}: ${state}`];
+  if (proof) lines.push(...describeProof(proof).map((line) => `  ${line}`));
   if (result) {
     lines.push(`  ${result.verdict} after ${duration(result.seconds)}: ${oneLine(result.reason)}`);
     const evidence = [result.screenshotKey, result.consoleLogKey].filter((key) => key !== undefined);

@@ -5,6 +5,7 @@ import type { PlanEdit } from "#shared/protocol/protection.ts";
 import { BandwidthWindow, WeeklyHours } from "#shared/protocol/weekly-hours.ts";
 import { type CliCall, durationOption, numberOption, textOption, timeOption } from "../command.ts";
 import { UsageError } from "../errors.ts";
+import { proveFields } from "./prove-options.ts";
 
 export const PLAN_OPTIONS = {
   every: { type: "string" },
@@ -22,6 +23,8 @@ export const PLAN_OPTIONS = {
   "drill-expect": { type: "string" },
   "drill-timeout": { type: "string" },
   "drill-adapt": { type: "boolean" },
+  "drill-prove": { type: "boolean" },
+  "drill-prove-seconds": { type: "string" },
 } as const;
 
 export const PLAN_HELP: [string, string][] = [
@@ -43,6 +46,8 @@ export const PLAN_HELP: [string, string][] = [
   ["--drill-expect TEXT", "what the clone's console must show (default: a login prompt)"],
   ["--drill-timeout SECONDS", "how long the clone may take to boot (default 600)"],
   ["--drill-adapt", "adapt the clone's system first, as `causeway drill --adapt` does"],
+  ["--drill-prove", "compare files of the source with the clone's, as `causeway drill --prove` does"],
+  ["--drill-prove-seconds SECONDS", "how long files of the source are read, as of `causeway drill`"],
 ];
 
 /** The fields of a plan that the options name. */
@@ -90,8 +95,9 @@ function drillsOf(call: CliCall, command: string): DrillSchedule | undefined {
   const bootExpect = textOption(call, "drill-expect");
   const timeout = numberOption(call, "drill-timeout", command);
   const adapt = call.values["drill-adapt"] === true || undefined;
-  if (when === undefined && [targetId, bootExpect, timeout, adapt].every((option) => option === undefined))
-    return undefined;
+  const { proveSeconds } = proveFields(call, command, "drill-");
+  const others = [targetId, bootExpect, timeout, adapt, proveSeconds];
+  if (when === undefined && others.every((option) => option === undefined)) return undefined;
   if (when === undefined || targetId === undefined)
     throw new UsageError("drills need both --drill WHEN and --drill-target TARGET", command);
   return {
@@ -100,6 +106,7 @@ function drillsOf(call: CliCall, command: string): DrillSchedule | undefined {
     bootTimeoutSeconds: timeout ?? 600,
     ...(bootExpect === undefined ? {} : { bootExpect }),
     ...(adapt ? { adapt } : {}),
+    ...(proveSeconds === undefined ? {} : { proveSeconds }),
   };
 }
 

@@ -141,12 +141,12 @@ test("what a plan's last run says is not said twice, and what is unknown is not 
 
 test("a plan shows its drills and the limits of its uploads", () => {
   const nextDrillAt = "2030-01-06T05:00:00.000Z";
-  const drills = { cron: "0 5 * * sun", targetId: "agt_2", bootTimeoutSeconds: 600 };
+  const drills = { cron: "0 5 * * sun", targetId: "agt_2", bootTimeoutSeconds: 600, proveSeconds: 60 };
   const hours = { from: "08:00", to: "18:00", days: ["mon" as const], bytesPerSecond: 2048 };
   const lines = describePlan(plan({ drills, nextDrillAt, bandwidthHours: [hours] })).split("\n");
   expect(lines).toEqual(
     expect.arrayContaining([
-      `  drills on agt_2: cron 0 5 * * sun UTC, next ${nextDrillAt}, last none yet`,
+      `  proved drills on agt_2: cron 0 5 * * sun UTC, next ${nextDrillAt}, last none yet`,
       "  uploads at most 2.0 KiB/s 08:00 to 18:00 on mon UTC; otherwise unlimited; now unlimited",
     ]),
   );

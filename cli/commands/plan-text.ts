@@ -39,8 +39,9 @@ export function describePlan(plan: Plan): string {
     lines.push(`  standby on ${plan.standbyTargetId}: ${plan.standbyPointId ?? "equals no point yet"}`);
   lines.push(...bandwidthText(plan));
   if (plan.drills) {
-    const { cron, targetId, adapt } = plan.drills;
-    const where = adapt ? `adapted drills on ${targetId}` : `drills on ${targetId}`;
+    const { cron, targetId, adapt, proveSeconds } = plan.drills;
+    const how = [adapt ? ["adapted"] : [], proveSeconds === undefined ? [] : ["proved"]].flat();
+    const where = `${[...how, "drills"].join(" ")} on ${targetId}`;
     const last = plan.lastDrillId === null ? "none yet" : plan.lastDrillId;
     const next = plan.nextDrillAt ?? "none";
     lines.push(`  ${where}: cron ${cron} ${plan.timeZone}, next ${next}, last ${last}`);

@@ -21,15 +21,22 @@ export const PROVE_OPTIONS = {
   "prove-seconds": { type: "string" },
 } as const satisfies CliCommand["options"];
 
-/** What the options of `PROVE_OPTIONS` ask for; throws `UsageError` about `command`. */
-export function proveFields(call: CliCall, command: string): { proveSeconds?: number } {
-  const seconds = numberOption(call, "prove-seconds", command);
-  if (call.values.prove !== true) {
-    if (seconds !== undefined) throw new UsageError("--prove-seconds is about --prove", command);
+/**
+ * What the options of `PROVE_OPTIONS` ask for, or options of these names with a prefix; throws `UsageError`
+ * about `command`.
+ */
+export function proveFields(call: CliCall, command: string, prefix = ""): { proveSeconds?: number } {
+  const option = `${prefix}prove`;
+  const seconds = numberOption(call, `${option}-seconds`, command);
+  if (call.values[option] !== true) {
+    if (seconds !== undefined) throw new UsageError(`--${option}-seconds is about --${option}`, command);
     return {};
   }
   const proveSeconds = seconds ?? DEFAULT_SECONDS;
   if (!ProofBudget.safeParse(proveSeconds).success)
-    throw new UsageError(`--prove-seconds takes ${ProofBudget.minValue} to ${ProofBudget.maxValue}`, command);
+    throw new UsageError(
+      `--${option}-seconds takes ${ProofBudget.minValue} to ${ProofBudget.maxValue}`,
+      command,
+    );
   return { proveSeconds };
 }

@@ -30,7 +30,13 @@ export const bodies: Partial<Record<OperationId, Record<string, unknown>>> = {
     standbyTargetId: "agt_nobody",
     accept: ["disk-in-use"],
   },
-  startDrill: { targetId: "agt_nobody", bootTimeoutSeconds: 60, bootExpect: "ready", adapt: true },
+  startDrill: {
+    targetId: "agt_nobody",
+    bootTimeoutSeconds: 60,
+    bootExpect: "ready",
+    adapt: true,
+    proveSeconds: 60,
+  },
   startRecovery: { targetId: "agt_nobody", network: "test", machine: { hypervisor: "libvirt" } },
   createCutover: {
     ...{ sourceId: "agt_nobody", targetId: "agt_nobody", mode: "hold", machine: { hypervisor: "libvirt" } },

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Drill } from "#shared/protocol/drill.ts";
 import type { Recovery } from "#shared/protocol/recovery.ts";
 import type { RecoveryPoint } from "#shared/protocol/resources.ts";
 import { MountedDisks } from "../testing/mounted-disks.ts";
@@ -69,6 +70,30 @@ test("a source and a control plane that are killed while the clone is made list 
   await site.restart("source");
   expect(await proofOf(id)).toMatchObject({ outcome: "unknown", hashed: { files: 199 } });
   expect(site.count("succeeded", id, "hash-files")).toBe(1);
+});
+
+test("a drill is proved, too, although both its agents are killed while its clone is made", async () => {
+  const drill = ["drill", pointId, "--target", site.targetId, "--prove", "--boot-timeout", "10"];
+  const { id } = (await site.installation.json(drill)) as Drill;
+  for (const agent of ["source", "target"] as const) {
+    await site.kill(agent);
+    await site.restart(agent);
+  }
+  const ended = async () => {
+    const one = await site.api.getDrill({ parameters: { id } }).catch(() => undefined);
+    return one?.endedAt ? one : undefined;
+  };
+  expect(await until("the drill to end", ended, 240)).toMatchObject({
+    ...{ state: "completed", result: { verdict: expect.stringMatching(/^(not-booted|unknown)$/) } },
+    proof: {
+      outcome: "unknown",
+      reason: expect.stringContaining("NoBootImageError"),
+      hashed: { files: 199 },
+    },
+  });
+  const point = await site.api.getRecoveryPoint({ parameters: { id: pointId } });
+  expect(point).toMatchObject({ proved: { ownerId: id }, bootTested: { drillId: id } });
+  expect(await site.images(id)).toEqual([]);
 });
 
 test("a proof of a source that is away, or in production, is refused before anything begins", async () => {

@@ -8,18 +8,20 @@ import { clearAlarm, type ReportDeps, raiseAlarm } from "./raise.ts";
 const KIND = "drill-failed";
 
 /**
- * Raises the alarm if a scheduled drill came to another verdict than `booted`, or to none, and clears it if
- * the clone booted. A drill that an operator started, or cancelled, and one that is older than the plan's
- * last drill, change nothing. Repeating it is harmless.
+ * Raises the alarm if a scheduled drill came to another verdict than `booted`, or to none, or if it is
+ * unknown whether the files that it was to compare are right, and clears it otherwise. A drill that an
+ * operator started, or cancelled, and one that is older than the plan's last drill, change nothing. Repeating
+ * it is harmless.
  */
 export async function reportDrill(drill: DrillRecord, deps: ReportDeps): Promise<void> {
-  const { planId, result } = drill;
+  const { planId, result, proof } = drill;
   if (planId === undefined) return;
   const plan = await deps.store.plans.get(planId);
   const isOlder = plan.lastDrillId !== undefined && plan.lastDrillId > drill.id;
   if (isOlder || !plan.drills || plan.state === "deleted") return;
-  if (result?.verdict === "booted") await clearAlarm({ kind: KIND, subject: planId }, deps);
-  else if (result) await raise(plan, drill, verdictOf(drill, result), deps);
+  if (result && result.verdict !== "booted") await raise(plan, drill, verdictOf(drill, result), deps);
+  else if (result && proof?.outcome === "unknown") await raise(plan, drill, unprovedOf(drill, proof), deps);
+  else if (result) await clearAlarm({ kind: KIND, subject: planId }, deps);
   else if (drill.failure) await raise(plan, drill, failureOf(drill, drill.failure), deps);
 }
 
@@ -50,6 +52,16 @@ function verdictOf({ id, pointId, planId }: DrillRecord, result: NonNullable<Dri
         why: `The clone of ${which} did not boot: ${result.reason}.`,
         action: `\`causeway drills ${id}\` shows the evidence. Look at it, then drill an older point.`,
       };
+}
+
+function unprovedOf(
+  { id, pointId, planId }: DrillRecord,
+  { reason }: { reason?: string | undefined },
+): Words {
+  return {
+    why: `Recovery point ${pointId} of plan ${planId} boots, but it is unknown whether its files are right: ${reason ?? "for an unknown reason"}.`,
+    action: `\`causeway drills ${id}\` shows what was compared. Drill it again: \`causeway drill ${pointId} --target TARGET --prove\`.`,
+  };
 }
 
 function failureOf({ id, planId }: DrillRecord, { message, hint }: { message: string; hint: string }): Words {

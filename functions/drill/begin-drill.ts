@@ -23,7 +23,7 @@ export interface BeginDeps {
 /**
  * Begins a drill. It is stored first, then its workflow is started under its id, so after an interruption the
  * same request (by its `Idempotency-Key`) continues, and cancelling ends it. It does not hold the source: it
- * reads only the repository.
+ * reads the repository, and at most files of the source.
  */
 export async function beginDrill(
   request: NewDrill,

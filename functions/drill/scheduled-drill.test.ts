@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { WorkflowError } from "#shared/domain/workflow-failure.ts";
+import { CopyDiffersError, failureOf } from "#shared/errors.ts";
 import type { BootCheck } from "#shared/protocol/drill.ts";
 import { run as abandonDrill } from "../tasks/abandon-drill.ts";
+import { Input as ProofInput, run as recordProof } from "../tasks/record-proof.ts";
 import { run as recordVerdict } from "../tasks/record-verdict.ts";
 import { at, finish, fire, plan, planId, protect, runs, world } from "../testing/protected-source.ts";
 import { ScheduledPlans } from "../testing/scheduled-plans.ts";
@@ -139,6 +141,39 @@ test("a run sets the timer of a drill again that the scheduler has lost", async 
   expect(world.timer.drills.size).toBe(0);
   await makePoint();
   expect(world.timer.drills.get(planId)).toBe(at("00:30"));
+});
+
+test("a drill whose files cannot be compared boots its clone all the same, and the alarm says why until one is proved", async () => {
+  await protect({ drills: { ...drills, proveSeconds: 30 } });
+  const pointId = await makePoint();
+  await drillNow();
+  const { id: ownerId } = await last();
+  expect(world.workflow.executions.get(ownerId)?.input).toMatchObject({ prove: { budgetSeconds: 30 } });
+  await recordProof(ProofInput.parse({ ownerId, pointId }), world);
+  await judge("booted");
+  expect((await world.store.points.get(pointId)).bootTested).toMatchObject({ verdict: "booted" });
+  expect(await alarm()).toMatchObject({ state: "open", cause: expect.stringContaining("were not frozen") });
+  await drillNow();
+  const hashed = { list: "a".repeat(64), files: 1, bytes: 1, found: 1, foundAll: true, changed: 0 };
+  const compared = { equal: 1, bytes: 1, moved: 0, different: 0, differences: [], unopened: [], seconds: 1 };
+  const facts = { hashed: { ...hashed, unreadable: 0, leftOut: [], seconds: 1 }, compared };
+  // What was recorded first stays.
+  await expect(recordProof(ProofInput.parse({ ownerId, pointId, ...facts }), world)).resolves.toEqual({
+    outcome: "unknown",
+  });
+  await recordProof(ProofInput.parse({ ownerId: (await last()).id, pointId, ...facts }), world);
+  await judge("booted");
+  expect(await alarm()).toMatchObject({ state: "cleared" });
+});
+
+test("a difference that a scheduled drill finds raises the alarm with the file", async () => {
+  await protect({ drills: { ...drills, proveSeconds: 30 } });
+  await makePoint();
+  await drillNow();
+  const failure = failureOf(new CopyDiffersError("rp_1", 1, "/etc/hosts"));
+  const error: WorkflowError = { Error: failure.name, Cause: JSON.stringify(failure) };
+  await abandonDrill({ drillId: (await last()).id, error }, world);
+  expect(await alarm()).toMatchObject({ state: "open", cause: expect.stringContaining("/etc/hosts") });
 });
 
 let scheduled: ScheduledPlans;

@@ -1,11 +1,12 @@
 import * as z from "zod";
 import { isOpen } from "#shared/domain/command.ts";
 import { requireGoing } from "#shared/domain/cutover/cutover.ts";
+import { provedDrill } from "#shared/domain/drill.ts";
 import { judgedProof, pointProofOf } from "#shared/domain/proof.ts";
 import { requireRunningRecovery } from "#shared/domain/recovery.ts";
 import { WorkflowError, workflowFailure } from "#shared/domain/workflow-failure.ts";
 import { CopyDiffersError } from "#shared/errors.ts";
-import { CutoverId, PointId, RecoveryId } from "#shared/protocol/ids.ts";
+import { CutoverId, DrillId, ownerKind, PointId, RecoveryId } from "#shared/protocol/ids.ts";
 import {
   ComparedFiles,
   HashedFiles,
@@ -19,7 +20,7 @@ import { type CommandDeps, timestamp } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
 
 export const Input = z.object({
-  ownerId: z.union([RecoveryId, CutoverId]),
+  ownerId: z.union([DrillId, RecoveryId, CutoverId]),
   pointId: PointId,
   hashed: HashedFiles.optional(),
   compared: ComparedFiles.optional(),
@@ -34,10 +35,10 @@ export const handler = taskHandler({
 });
 
 /**
- * Stores what a proof found with its recovery or cutover, and on the recovery point's record. Repeating it
- * changes nothing. After a failure it cancels what agents still do or are to do for the proof. Throws
- * `CopyDiffersError` after it has stored a difference, and what a recovery or cutover throws that was
- * stopped.
+ * Stores what a proof found with its drill, recovery or cutover, and on the recovery point's record.
+ * Repeating it changes nothing. After a failure it cancels what agents still do or are to do for the proof.
+ * Throws `CopyDiffersError` after it has stored a difference, and what a drill, recovery or cutover throws
+ * that was stopped.
  */
 export async function run(
   { ownerId, pointId, failure, ...facts }: z.output<typeof Input>,
@@ -69,7 +70,12 @@ async function keep(
   found: Proof,
   { store, now }: Pick<CommandDeps, "store"> & { now: string },
 ): Promise<Proof> {
-  if (RecoveryId.safeParse(ownerId).success) {
+  const kind = ownerKind(ownerId);
+  if (kind === "drill") {
+    const { proof } = await store.drills.modify(ownerId, (one) => provedDrill(one, found));
+    return proof ?? found;
+  }
+  if (kind === "recovery") {
     const { proof } = await store.recoveries.modify(ownerId, (one) => {
       requireRunningRecovery(one);
       return one.proof === undefined ? { ...one, proof: found } : one;

@@ -2,25 +2,14 @@
  * A source, a target host and the control plane in virtual time: the workflows on the states engine, the real
  * functions on a table in memory, and agents that do what a test says.
  */
-import { SFNClient } from "@aws-sdk/client-sfn";
 import { onTestFinished } from "vitest";
-import type { Service } from "#local/core/service.ts";
-import { PolicyEvaluator } from "#local/iam/policy-evaluator.ts";
-import { StatesService } from "#local/states/service.ts";
-import { KeptStore } from "#local/states/testing/kept-store.ts";
-import {
-  type Handler,
-  HandlerError,
-  ROLE,
-  World as StatesWorld,
-} from "#local/states/testing/states-world.ts";
+import type { World as StatesWorld } from "#local/states/testing/states-world.ts";
 import type { Fence } from "#shared/domain/fence.ts";
 import { renewedLease } from "#shared/domain/lease.ts";
-import { CausewayError, failureOf } from "#shared/errors.ts";
 import type { Command, ToAgent } from "#shared/protocol/commands.ts";
 import type { AgentSystem } from "#shared/protocol/machine.ts";
 import { agentAnswer } from "../../statemachines/testing/agent-answers.ts";
-import { executionArn, WorkflowFile, workflowArn } from "../../statemachines/testing/workflow-file.ts";
+import { executionArn, workflowArn } from "../../statemachines/testing/workflow-file.ts";
 import * as cutovers from "../api/cutovers.ts";
 import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
 import { SfnWorkflow } from "../aws/sfn-workflow.ts";
@@ -30,12 +19,12 @@ import { wakeCutover } from "../cutover/wake-cutover.ts";
 import { run as ingest } from "../ingest/agent-events.ts";
 import { apiHandler } from "../middleware/api-handler.ts";
 import { TASKS } from "./cutover-tasks.ts";
-import { embeddedIn } from "./embedded-client.ts";
 import { FakePruneMarks } from "./fake-prune-marks.ts";
 import { MemoryTable } from "./memory-table.ts";
 import { commandKey, diskOfPoint } from "./site-commands.ts";
 import { addSiteRecords, planId } from "./site-records.ts";
 import { attested, SiteSource } from "./site-source.ts";
+import { TaskEngine } from "./task-engine.ts";
 import { request, type TestRequest, World } from "./world.ts";
 
 const WORKFLOWS = ["synchronized-cutover", "protection-run", "hot-capture", "prove-clone"];
@@ -90,7 +79,7 @@ export class CutoverSite {
   readonly #seen = new Set<unknown>();
   readonly #times = new Map<string, number>();
   readonly #failures: unknown[] = [];
-  #running = 0;
+  readonly #engine: TaskEngine;
   #taken = 0;
 
   static async start(plan: object = {}, parts: Partial<SiteParts> = {}): Promise<CutoverSite> {
@@ -102,23 +91,13 @@ export class CutoverSite {
   }
 
   private constructor({ table, onEnd }: Pick<SiteParts, "table" | "onEnd">) {
-    const handlers = Object.entries(TASKS).map(([name, task]): [string, Handler] => [
-      name,
-      (payload) => this.#call(name, task, payload),
-    ]);
-    const store = new KeptStore();
-    const endBoth = (end: () => Promise<void>) =>
-      onEnd(async () => {
-        await end();
-        store.end();
-      });
-    this.states = new StatesWorld(Object.fromEntries(handlers), { store, onEnd: endBoth });
+    this.#engine = new TaskEngine({
+      ...{ workflows: WORKFLOWS, tasks: TASKS, deps: () => this.deps, onEnd },
+      onCall: (name, payload) => this.#called(name, payload),
+    });
+    this.states = this.#engine.states;
     this.world = new World(table, { now: () => this.now + this.skewMs });
-    for (const name of WORKFLOWS) {
-      const definition = new WorkflowFile(name).runnable();
-      this.states.engine.putMachine({ name, definition, roleArn: ROLE });
-    }
-    const sfn = new SFNClient(embeddedIn(this.#service));
+    const { sfn } = this.#engine;
     this.deps = {
       ...this.world,
       steps: new SfnWaitingSteps(sfn),
@@ -200,7 +179,7 @@ export class CutoverSite {
 
   /** Everything that can happen now happens. */
   async settle(): Promise<void> {
-    for (let acted = true; acted || this.#running > 0; ) {
+    for (let acted = true; acted || this.#engine.isCalling; ) {
       await this.states.clock.advance(0);
       acted = (await this.#agents()) || (await this.#timers());
       if (this.#failures.length > 0) throw this.#failures[0];
@@ -235,20 +214,11 @@ export class CutoverSite {
     if (system !== "none") await this.#introduce("agt_source");
   }
 
-  async #call(name: string, { Input, run }: (typeof TASKS)[keyof typeof TASKS], payload: unknown) {
-    this.#running++;
-    try {
-      const first = this.before[name];
-      delete this.before[name];
-      await first?.();
-      this.onCall(name, payload);
-      return await run(Input.parse(payload) as never, this.deps as never);
-    } catch (error) {
-      if (!(error instanceof CausewayError)) throw error;
-      throw new HandlerError(error.name, JSON.stringify(failureOf(error)));
-    } finally {
-      this.#running--;
-    }
+  async #called(name: string, payload: unknown): Promise<void> {
+    const first = this.before[name];
+    delete this.before[name];
+    await first?.();
+    this.onCall(name, payload);
   }
 
   async #timers(): Promise<boolean> {
@@ -376,17 +346,6 @@ export class CutoverSite {
     const { system } = this.source;
     const environment = agentId === "agt_source" && system === "boot-environment" ? system : "original";
     await ingest({ agentId, event: { ...event, environment } }, this.deps);
-  }
-
-  /** Of the engine that runs: a control plane that was killed has another one. */
-  get #service(): Service {
-    const service = () => new StatesService(this.states.engine, new PolicyEvaluator());
-    return {
-      name: "states",
-      handle: (request) => service().handle(request),
-      renderError: (error) => service().renderError(error),
-      close: async () => {},
-    };
   }
 
   /** The cutover's workflow, as its own result says. */

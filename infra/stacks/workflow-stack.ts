@@ -88,8 +88,11 @@ export class WorkflowStack extends Stack {
       CaptureWorkflow,
       StateMachine
     >;
-    const makeClone = machine("make-clone");
     const proveClone = machine("prove-clone");
+    const makeClone = machine("make-clone", {
+      substitutions: { ProveCloneWorkflowArn: proveClone.stateMachineArn },
+      statements: startExecutions(this, { "prove-clone": proveClone }),
+    });
     machine("send-webhook");
     this.conversion = machine("conversion", {
       substitutions: {

@@ -3,8 +3,9 @@ import * as z from "zod";
 import { type Failure, WrongStateError } from "../errors.ts";
 import { commandKinds } from "../protocol/commands.ts";
 import { Failure as FailureSchema, Timestamp } from "../protocol/common.ts";
-import { BootCheck, type Drill, DrillState, type NewDrill } from "../protocol/drill.ts";
+import { BootCheck, Drill, DrillState, type NewDrill } from "../protocol/drill.ts";
 import { AgentId, DiskBytes, DiskName, DrillId, PlanId, PointId } from "../protocol/ids.ts";
+import type { Proof } from "../protocol/proof.ts";
 import type { RecoveryPoint } from "../protocol/resources.ts";
 import { plannedAdaptation } from "./adapted-machine.ts";
 import type { AgentRecord } from "./agent.ts";
@@ -13,6 +14,7 @@ import { requireBootable } from "./bootable-point.ts";
 import { type CommandRecord, latest } from "./command.ts";
 import type { CommandOwner } from "./command-owner.ts";
 import { requireRunning } from "./conversion.ts";
+import { requireProvable } from "./provable-point.ts";
 import { systemDisks } from "./system-disks.ts";
 import { cancellableTransitions, isFinal, move } from "./transitions.ts";
 
@@ -32,6 +34,12 @@ export const DrillRecord = z.object({
   systemDisks: z.array(DiskName).optional(),
   /** What the command that adapts its system needs, except for the images; absent if it stays as it is. */
   adaptation: commandKinds["adapt-machine"].input.pick({ sourceDisks: true, wanted: true }).optional(),
+  /** What the command that hashes files of the source needs besides; absent if none are compared. */
+  prove: commandKinds["hash-files"].input
+    .pick({ frozenFrom: true, budgetSeconds: true })
+    .partial({ frozenFrom: true })
+    .optional(),
+  proof: Drill.shape.proof,
   state: DrillState,
   result: BootCheck.optional(),
   /** When the verdict was recorded: before the clone was removed. */
@@ -46,7 +54,10 @@ export const DrillRecord = z.object({
 });
 export type DrillRecord = z.infer<typeof DrillRecord>;
 
-/** Throws `WrongStateError` if the point was pruned, or if it is unknown on which hardware it boots. */
+/**
+ * Throws `WrongStateError` if the point was pruned, if it is unknown on which hardware it boots, or if its
+ * files are to be compared and cannot be. A drill of a schedule begins nevertheless if it is only that.
+ */
 export function newDrill(
   request: NewDrill,
   given: {
@@ -75,6 +86,7 @@ export function newDrill(
     bootExpect: request.bootExpect,
     systemDisks: systemDisks(source.inventory, names),
     adaptation: request.adapt ? adaptationFor(firmware, point, source) : undefined,
+    prove: proofFor(request, given),
     state: "running",
     requestedBy,
     createdAt: now,
@@ -95,9 +107,18 @@ function adaptationFor(
   );
 }
 
+function proofFor(
+  { proveSeconds: budgetSeconds }: NewDrill,
+  { point, source, planId }: { point: RecoveryPoint; source: AgentRecord; planId?: string | undefined },
+): DrillRecord["prove"] {
+  if (budgetSeconds === undefined) return undefined;
+  const frozenFrom = planId === undefined ? requireProvable(point, source) : point.frozen?.from;
+  return { budgetSeconds, ...(frozenFrom === undefined ? {} : { frozenFrom }) };
+}
+
 /** The input of the workflow's execution, from the record alone, so that a repeated start sends the same. */
 export function drillInput(drill: DrillRecord) {
-  const { id, pointId, sourceId, targetId, disks, firmware, adaptation } = drill;
+  const { id, pointId, sourceId, targetId, disks, firmware, adaptation, prove } = drill;
   const { memoryMiB, bootTimeoutSeconds: timeoutSeconds, bootExpect, systemDisks: system } = drill;
   const expect = bootExpect === undefined ? {} : { expect: bootExpect };
   const bootCheck = {
@@ -111,6 +132,7 @@ export function drillInput(drill: DrillRecord) {
   return {
     ...{ drillId: id, pointId, sourceId, targetId, disks, firmware, bootCheck },
     ...(adaptation === undefined ? {} : { adaptation }),
+    ...(prove === undefined ? {} : { prove }),
   };
 }
 
@@ -125,6 +147,15 @@ export function drillHasEnded({ state }: DrillRecord): boolean {
 export function cancellingDrill(drill: DrillRecord): DrillRecord {
   if (drill.state === "cancelling" || drill.state === "cancelled") return drill;
   return { ...drill, state: moved(drill, "cancelling") };
+}
+
+/**
+ * The drill with what the comparison of its files found. Repeating it changes nothing: the first proof stays.
+ * Throws `DrillCancelledError` if it was cancelled before.
+ */
+export function provedDrill(drill: DrillRecord, proof: Proof): DrillRecord {
+  requireRunning(drillAsOwner(drill));
+  return drill.proof ? drill : { ...drill, proof };
 }
 
 /**
@@ -167,10 +198,10 @@ export function drillAsOwner(drill: DrillRecord): CommandOwner {
 
 /** The drill as the API shows it. `commands`: of the drill; none in lists. */
 export function drillOf(drill: DrillRecord, commands: readonly CommandRecord[] = []): Drill {
-  const { id, pointId, sourceId, targetId, planId, state, result, failure, cleanUpFailure } = drill;
+  const { id, pointId, sourceId, targetId, planId, state, proof, result, failure, cleanUpFailure } = drill;
   const { requestedBy, createdAt, endedAt } = drill;
   return {
-    ...{ id, pointId, sourceId, targetId, planId, state, result, failure, cleanUpFailure },
+    ...{ id, pointId, sourceId, targetId, planId, state, proof, result, failure, cleanUpFailure },
     ...{ requestedBy, createdAt, endedAt, adaptation: adaptationIn(commands) },
   };
 }

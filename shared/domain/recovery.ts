@@ -20,6 +20,7 @@ import { requireRunning } from "./conversion.ts";
 import { LeaseRecord } from "./lease.ts";
 import { definedDisks, type MachineOwner, plannedMachine } from "./machine.ts";
 import type { PlanRecord } from "./protection/plan.ts";
+import { requireProvable } from "./provable-point.ts";
 import { cancellableTransitions, isFinal, move } from "./transitions.ts";
 
 export const RecoveryRecord = z.object({
@@ -121,13 +122,10 @@ function adaptationOf(
   return plannedAdaptation({ machineId: "kept", hostKeys: "kept", purpose }, { shape, disks, inventory });
 }
 
-/**
- * Throws `InvalidInputError` in production, where the source is off, and `WrongStateError` if its files
- * cannot be read now, or could not be compared with those of the point.
- */
+/** Throws `InvalidInputError` in production, where the source is off, and what `requireProvable` throws. */
 function proofOf(
   { network, proveSeconds: budgetSeconds }: NewRecovery,
-  { id, frozen }: RecoveryPoint,
+  point: RecoveryPoint,
   source: AgentRecord,
 ): RecoveryRecord["prove"] {
   if (budgetSeconds === undefined) return undefined;
@@ -138,17 +136,7 @@ function proofOf(
         message: "a recovery in production has a source that is off, so its files cannot be read",
       },
     ]);
-  if (source.revokedAt !== undefined || source.presence.state !== "connected")
-    throw new WrongStateError(
-      `the agent of source ${source.id} is not connected, so its files cannot be read`,
-      "Recover without --prove, or wait until the agent has connected.",
-    );
-  if (!frozen)
-    throw new WrongStateError(
-      `the file systems of recovery point ${id} were not frozen, so its files cannot be compared`,
-      "A new recovery point of disks that are in use and can be copied as of one instant can be proved.",
-    );
-  return { frozenFrom: frozen.from, budgetSeconds };
+  return { frozenFrom: requireProvable(point, source), budgetSeconds };
 }
 
 const ISOLATED = { link: { kind: "isolated" as const } };

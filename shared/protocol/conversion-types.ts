@@ -101,9 +101,9 @@ export const captureWorkflows: readonly CaptureWorkflow[] = [
  * A workflow: its state machine's definition is `statemachines/NAME.asl.json`. A conversion of any type runs
  * `conversion`, which starts the capture of its type and then `make-clone`. A run of a protection plan is
  * `protection-run`, which starts `hot-capture`. A drill is `drill`, and a recovery `recovery`; both start
- * `make-clone`. A cutover is `synchronized-cutover`, which starts `protection-run`. A recovery and a cutover
- * start `prove-clone` if files are to be compared. `collect-garbage` and `check-repositories` look after what
- * is stored. `send-webhook` sends one notice of an alarm.
+ * `make-clone`. A cutover is `synchronized-cutover`, which starts `protection-run`. If files are to be
+ * compared, `make-clone` (for a drill), a recovery and a cutover start `prove-clone`. `collect-garbage` and
+ * `check-repositories` look after what is stored. `send-webhook` sends one notice of an alarm.
  */
 export type WorkflowName =
   | "conversion"

@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { Failure, Timestamp } from "./common.ts";
 import { AgentId, DrillId, ObjectKey, PlanId, PointId, ResourceId } from "./ids.ts";
+import { Proof, ProofBudget } from "./proof.ts";
 import { ShownAdaptation } from "./wanted-machine.ts";
 
 /** What a boot check found. */
@@ -34,10 +35,18 @@ export const NewDrill = z.strictObject({
    * drill: what acts in the source's name stays off. The target host needs a boot image. Absent: it is not.
    */
   adapt: z.boolean().optional(),
+  /**
+   * For how many seconds files of the source are read, to compare them with the clone before its system is
+   * adapted and booted; not at all if absent. The source has to run. A difference ends the drill.
+   */
+  proveSeconds: ProofBudget.optional(),
 });
 export type NewDrill = z.infer<typeof NewDrill>;
 
-/** When a plan's newest recovery point is drilled, and where. */
+/**
+ * When a plan's newest recovery point is drilled, and where. If its files cannot be compared, it is booted
+ * all the same.
+ */
 export const DrillSchedule = NewDrill.extend({
   /** Five fields, as in crontab(5), in the plan's time zone. */
   cron: z.string().max(200),
@@ -64,6 +73,8 @@ export const Drill = z.object({
   result: BootCheck.optional(),
   /** What was changed in the clone before it was booted; absent in lists, and if nothing was asked for. */
   adaptation: ShownAdaptation.optional(),
+  /** What the comparison of files found; absent if none was asked for, or it has not ended. */
+  proof: Proof.optional(),
   failure: Failure.optional(),
   /** Why the clone could not be removed. The target host gets the command again when it connects. */
   cleanUpFailure: Failure.optional(),

@@ -166,7 +166,8 @@ export const catchLists: Readonly<Record<string, readonly object[]>> = {
     },
     anyKeepingFailure("StandbyLeft"),
   ],
-  "begins another proof where the outcome of one was lost": [anotherProof, any("Abandon")],
+  "begins another proof where the outcome of one was lost": [anotherProof],
+  "begins another proof where the outcome of one was lost; else ends": [anotherProof, any("Abandon")],
   "has the proof say that there is no clone": [
     { ErrorEquals: ["States.ALL"], Assign: { rehearsed: { failure: AS_IT_IS } }, Next: "IsToProve" },
   ],
