@@ -35,6 +35,8 @@ export function guardUnit({ name, script }: { name: string; script: string }): s
   return lines(
     "[Unit]",
     `Description=Pauses the virtual machine ${unitProse(name)} when its lease lapses`,
+    // These start machines after a restart of the host.
+    "Before=libvirtd.service virtqemud.service libvirt-guests.service",
     // However often it fails, it is started again.
     "StartLimitIntervalSec=0",
     "",

@@ -107,6 +107,7 @@ test("the guard is a service that starts with the host and again after it was ki
   const unit = readFileSync(join(dir, "causeway-lease-rcv_1.service"), "utf8");
   expect(unit).toContain("Restart=always");
   expect(unit).toContain("WantedBy=multi-user.target");
+  expect(unit).toMatch(/^Before=.*\blibvirt-guests\.service$/m);
   expect(calls).toEqual([
     "daemon-reload",
     "enable causeway-lease-rcv_1.service",

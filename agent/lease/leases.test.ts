@@ -44,11 +44,14 @@ const records = () =>
   });
 
 /** The leases of an agent that has just started. */
-function agent({ unguard = async (): Promise<void> => void deeds.push("unguard") } = {}): Leases {
+function agent({
+  guard = async (): Promise<void> => void deeds.push("guard"),
+  unguard = async (): Promise<void> => void deeds.push("unguard"),
+} = {}): Leases {
   return new Leases({
     records: records(),
     guard: {
-      install: async () => void deeds.push("guard"),
+      install: guard,
       extend: async (_, untilMs) => void deeds.push(`until ${untilMs}`),
       remove: unguard,
     },
@@ -184,7 +187,46 @@ test("a permanent lease needs no guard and no renewal, but an agent that starts 
     throw new LeaseEndedError("agt_1", 1);
   };
   await agent().resume();
-  expect(deeds.slice(3)).toEqual(["SIGSTOP", "until 0"]);
+  // It may be off now, and be started by others later.
+  expect(deeds.slice(3)).toEqual(["SIGSTOP", "guard", "until 0"]);
+});
+
+test("a permanent lease that has ended while systemd did not answer gets its guard later", async () => {
+  answer = async () => ({ isPermanent: true });
+  await agent().open(machine, 1, signal);
+  deeds.length = 0;
+  answer = async () => {
+    throw new LeaseEndedError("agt_1", 1);
+  };
+  let isBusy = true;
+  const guard = async () => {
+    if (isBusy) throw new Error("systemd does not answer");
+    deeds.push("guard");
+  };
+  await agent({ guard }).resume();
+  expect(deeds).toEqual(["SIGSTOP"]);
+  isBusy = false;
+  await later(3_000);
+  await vi.waitFor(() => expect(deeds.slice(1)).toEqual(["SIGSTOP", "guard", "until 0"]));
+});
+
+test("a machine under a permanent lease that was removed while its lease was asked for gets no guard", async () => {
+  answer = async () => ({ isPermanent: true });
+  const leases = agent();
+  await leases.open(machine, 1, signal);
+  const arriving = Promise.withResolvers<{ isPermanent: boolean }>();
+  const asked = Promise.withResolvers<void>();
+  answer = () => {
+    asked.resolve();
+    return arriving.promise;
+  };
+  const started = leases.requireMayRun("rcv_1");
+  await asked.promise;
+  await leases.close("rcv_1");
+  deeds.length = 0;
+  arriving.resolve({ isPermanent: true });
+  await expect(started).rejects.toMatchObject({ name: "LeaseEndedError" });
+  expect(deeds).toEqual(["SIGSTOP", "until 0"]);
 });
 
 test("an agent that was killed before the guard of a permanent lease was gone removes it when it starts again", async () => {
@@ -219,7 +261,7 @@ test("an agent that starts without the control plane asks again until it knows w
     throw new LeaseEndedError("agt_1", 1);
   };
   await later(3_000);
-  await vi.waitFor(() => expect(deeds).toEqual(["SIGSTOP", "until 0"]));
+  await vi.waitFor(() => expect(deeds).toEqual(["SIGSTOP", "guard", "until 0"]));
 });
 
 test("a lease whose record cannot be read is logged, and the other machines continue", async () => {

@@ -196,12 +196,20 @@ export class Leases implements MachineLeases {
     return held;
   }
 
-  /** Kept before anything else: what arrives later must not let the machine run. */
+  /**
+   * Nothing that arrives later lets the machine run. A permanent lease has no guard, so it gets one: the
+   * machine can be off now, and be started by others, such as libvirt's service that restores its guests
+   * after a restart of the host.
+   */
   async #end(held: LeaseHeld): Promise<void> {
     const { records, guard, signal } = this.#deps;
-    this.#holdings.set(held.ownerId, closedHolding(this.#holdings.get(held.ownerId), held.term));
-    await records.write(held.ownerId, { ...held, state: "closed" });
-    await signal(held.uuid, "SIGSTOP");
+    const { ownerId, term, uuid, state } = held;
+    this.#holdings.set(ownerId, closedHolding(this.#holdings.get(ownerId), term));
+    await signal(uuid, "SIGSTOP");
+    // One that was removed while the answer was on its way needs none.
+    const isClosed = (await records.read(ownerId))?.state === "closed";
+    if (state === "permanent" && !isClosed) await guard.install(held);
+    await records.write(ownerId, { ...held, state: "closed" });
     await guard.extend(held, 0);
   }
 }
