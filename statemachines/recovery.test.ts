@@ -147,6 +147,19 @@ test("an isolated machine that does not answer, or loses its lease, is never con
   expect(lost.outcome).toMatchObject({ status: "FAILED", error: "LeaseEndedError" });
 });
 
+test("a machine that is off when it is connected, because its host restarted, is started and has to answer again", async () => {
+  const agents = { "connect-machine": [succeed({ power: "off" })] };
+  const recovery = await new RecoveryRun(agents, isolated()).run();
+  expect(recovery.outcome.status).toBe("SUCCEEDED");
+  const again = recovery.dispatched.at(-1);
+  expect(again).toMatchObject({ kind: "bring-up-machine", label: "again", input: { lease: { term: 1 } } });
+  expect(commandKinds["bring-up-machine"].input.safeParse(again?.input).error).toBeUndefined();
+  const silenced = { ...agents, "bring-up-machine again": [fail("MachineSilentError")] };
+  const failed = await new RecoveryRun(silenced, isolated()).run();
+  expect(failed.outcome).toMatchObject({ status: "FAILED", error: "MachineSilentError" });
+  expect(moved(failed)).toEqual(["take", "keep"]);
+});
+
 test("on a test network no lease is moved, also if the machine does not answer", async () => {
   const recovery = await new RecoveryRun({ "bring-up-machine": [fail("MachineSilentError")] }).run();
   expect(moved(recovery)).toEqual([]);

@@ -159,7 +159,7 @@ test("an isolated machine is connected when asked, or when an operator switches 
   await expect(connect()).rejects.toMatchObject({ name: "LeaseEndedError" });
   expect(virsh.items[""][0]?.xml).toContain('network="web1-isolated"');
   leases.requireMayRun = async () => {};
-  expect(await connect()).toMatchObject({ machine: { name: "web1" } });
+  expect(await connect()).toMatchObject({ machine: { name: "web1" }, power: "off" });
   expect(virsh.items[""][0]?.xml).toContain('network="production"');
   expect((await records.read("cnv_1"))?.machine).not.toHaveProperty("isolated");
   const { length } = virsh.calls;
@@ -168,6 +168,7 @@ test("an isolated machine is connected when asked, or when an operator switches 
   await define({ isolated: true, shape });
   await power("on");
   expect(virsh.items[""][0]?.live).toContain('network="production"');
+  expect(await connect()).toMatchObject({ power: "on" });
 });
 
 test("a machine that moves to another hypervisor is removed from the first", async () => {

@@ -130,7 +130,8 @@ async function connect(
 ): Promise<CommandOutput<"connect-machine">> {
   const { machine, keeper } = await definedMachine(deps, ownerId);
   await deps.leases.requireMayRun(ownerId);
-  return { machine: shownMachine(await connected(deps, machine, keeper)) };
+  const open = await connected(deps, machine, keeper);
+  return { machine: shownMachine(open), power: (await keeper.power(open)) ?? "off" };
 }
 
 /** The record comes last: a command that was interrupted connects the machine again. */

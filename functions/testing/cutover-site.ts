@@ -306,7 +306,7 @@ export class CutoverSite {
       case "connect-machine":
         this.machine.isConnected = true;
         this.#requireOne();
-        return answer;
+        return { ...answer, power: this.machine.isOn ? "on" : "off" };
       case "bring-up-machine":
         this.machine.isOn = true;
         this.#requireOne();

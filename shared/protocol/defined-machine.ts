@@ -126,7 +126,11 @@ export const machinePowerCommands = {
    */
   "connect-machine": {
     input: z.object({ ownerId: OwnerId }),
-    output: z.object({ machine: DefinedMachine }),
+    output: z.object({
+      machine: DefinedMachine,
+      /** As it is then: its host may have restarted since it answered. Older agents do not say. */
+      power: MachinePower.optional(),
+    }),
   },
 
   /** Removes the owner's machine, and its disks only if asked. Repeating it is harmless. */
