@@ -182,6 +182,44 @@ test("a machine that is on is neither defined again nor removed", async () => {
   expect(names(virsh)[0]).toEqual(["web1"]);
 });
 
+test("a machine whose memory the host saved counts as on, and continues when it is started", async () => {
+  const { virsh, libvirt } = world();
+  await libvirt.define(machine);
+  await libvirt.start(machine);
+  virsh.restartHost();
+  expect(await libvirt.power(machine)).toBe("on");
+  await expect(libvirt.define(machine)).rejects.toMatchObject({ name: "MachineRunningError" });
+  await libvirt.start(machine);
+  expect(virsh.items[""]).toMatchObject([{ active: true, isSaved: false }]);
+});
+
+test("a machine whose memory the host saved is ended only at once, and is never started for that", async () => {
+  const { virsh, libvirt } = world();
+  await libvirt.define(machine);
+  await libvirt.start(machine);
+  virsh.restartHost();
+  const stop = libvirt.stop(machine, { atOnce: false, signal });
+  await expect(stop).rejects.toMatchObject({ name: "MachineNotStoppedError" });
+  expect(await libvirt.power(machine)).toBe("on");
+  await libvirt.stop(machine, { atOnce: true, signal });
+  expect(await libvirt.power(machine)).toBe("off");
+  expect(virsh.calls.filter((call) => call.startsWith("start "))).toHaveLength(1);
+  await libvirt.undefine(machine);
+  expect(names(virsh)[0]).toEqual([]);
+});
+
+test("an isolated machine whose memory the host saved forgets it when it is connected, with the cards that lead nowhere", async () => {
+  const { virsh, libvirt } = world();
+  await virsh.addNetwork("production");
+  await libvirt.define(isolated);
+  await libvirt.start(isolated);
+  virsh.restartHost();
+  await libvirt.connect(connected());
+  expect(await libvirt.power(connected())).toBe("off");
+  await libvirt.start(connected());
+  expect(sources(virsh.items[""][0]?.live)).toEqual(["production", "web1-isolated"]);
+});
+
 test("a system that does not obey its power button is left on, and is switched off only if asked", async () => {
   const { virsh, libvirt } = world();
   await libvirt.define(machine);

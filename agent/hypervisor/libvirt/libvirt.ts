@@ -93,13 +93,23 @@ export class Libvirt implements MachineKeeper {
 
   async power({ uuid }: KeptMachine): Promise<MachinePower | undefined> {
     if (!(await this.#has("machine", uuid))) return undefined;
+    return (await this.#runState(uuid)) === "off" ? "off" : "on";
+  }
+
+  /**
+   * `saved`: libvirt's service for guests has saved its memory when the host shut down. Its system continues
+   * from there with the next start, so its disks must stay as they are.
+   */
+  async #runState(uuid: string): Promise<"running" | "saved" | "off"> {
     const state = (await this.#virsh.run(["domstate", "--domain", uuid])).trim();
     // Paused machines and those that are shutting down still have their disks open.
-    return ["shut off", "crashed"].includes(state) ? "off" : "on";
+    if (!["shut off", "crashed"].includes(state)) return "running";
+    const saved = await this.#virsh.run(["list", "--all", "--with-managed-save", "--uuid"]);
+    return saved.includes(uuid) ? "saved" : "off";
   }
 
   async start(machine: KeptMachine): Promise<void> {
-    if ((await this.power(machine)) === "on") return;
+    if ((await this.#runState(machine.uuid)) === "running") return;
     if (hasIsolatedCard(machine)) await this.#activate("network", machine.uuid);
     await this.#virsh.run(["start", "--domain", machine.uuid]);
   }
@@ -110,7 +120,10 @@ export class Libvirt implements MachineKeeper {
     await this.#requireOurs("machine", machine, name);
     // First what it has when it is switched on again.
     await this.#virsh.run(["define"], domain?.text);
-    if ((await this.power(machine)) !== "on") return;
+    const state = await this.#runState(uuid);
+    // It has the cards of an isolated machine, and what it knows besides no client has seen.
+    if (state === "saved") await this.#virsh.run(["managedsave-remove", "--domain", uuid]);
+    if (state !== "running") return;
     const openVswitch = await openVswitchBridges(shape.cards);
     const cards = shape.cards.filter(({ link }) => link.kind !== "isolated");
     for (const card of cards) {
@@ -136,9 +149,12 @@ export class Libvirt implements MachineKeeper {
   async stop(machine: KeptMachine, { atOnce, signal }: { atOnce: boolean; signal: AbortSignal }) {
     const { name, uuid } = machine;
     for (let waited = 0; (await this.power(machine)) === "on"; waited += LOOK_AGAIN_MS / 1000) {
-      if (waited >= this.#shutdownLimitSeconds) throw new MachineNotStoppedError(name, waited);
+      const isSaved = (await this.#runState(uuid)) === "saved";
+      // To obey its button it would have to run, which perhaps it may not.
+      if (waited >= this.#shutdownLimitSeconds || (isSaved && !atOnce))
+        throw new MachineNotStoppedError(name, waited);
       try {
-        if (atOnce) await this.#virsh.run(["destroy", "--domain", uuid]);
+        if (atOnce) await this.#virsh.run([isSaved ? "managedsave-remove" : "destroy", "--domain", uuid]);
         else if (waited % PRESS_AGAIN_SECONDS === 0) await this.#virsh.run(["shutdown", "--domain", uuid]);
       } catch (error) {
         // It may have ended by itself in between.

@@ -8,6 +8,8 @@ interface Item {
   /** What it has been switched on with, and what was changed since. */
   live?: string;
   active: boolean;
+  /** Its memory is saved, and it continues from there. */
+  isSaved?: boolean;
 }
 
 type Kind = "" | "net-" | "pool-";
@@ -42,6 +44,14 @@ export class MemoryLibvirt implements Virsh {
     await this.run(["net-start", uuid]);
   }
 
+  /** The host restarts, with libvirt's service that saves guests; it does not restore them by itself. */
+  restartHost(): void {
+    for (const item of this.items[""].filter(({ active }) => active)) {
+      item.active = false;
+      item.isSaved = true;
+    }
+  }
+
   #run([command = "", ...args]: readonly string[], input: string): string {
     if (command === "version") return "Running against daemon: 9.0.0\n";
     if (command === "domcapabilities") throw new HypervisorFailedError("no KVM");
@@ -52,6 +62,7 @@ export class MemoryLibvirt implements Virsh {
     if (action === "list")
       return items
         .filter(({ active }) => active || args.includes("--all"))
+        .filter(({ isSaved }) => isSaved || !args.includes("--with-managed-save"))
         .map(({ uuid, name }) => [args.includes("--uuid") && uuid, args.includes("--name") && name])
         .map((parts) => `${parts.filter(Boolean).join(" ")}\n`)
         .join("");
@@ -99,8 +110,14 @@ export class MemoryLibvirt implements Virsh {
     if (action === "start") return this.#switch(item, true);
     if (action === "destroy") return this.#switch(item, false);
     if (action === "shutdown") return this.obeys ? this.#switch(item, false) : "";
+    if (action === "managedsave-remove") {
+      item.isSaved = false;
+      return "";
+    }
     if (action !== "undefine") throw new HypervisorFailedError(`unknown command ${action}`);
     if (item.active) throw new HypervisorFailedError("it is active");
+    if (item.isSaved)
+      throw new HypervisorFailedError("Refusing to undefine while domain managed save image exists");
     items.splice(items.indexOf(item), 1);
     return "";
   }
@@ -108,7 +125,9 @@ export class MemoryLibvirt implements Virsh {
   #switch(item: Item, active: boolean): string {
     if (item.active === active) throw new HypervisorFailedError(`it is already ${active ? "on" : "off"}`);
     item.active = active;
-    item.live = item.xml;
+    // What was saved has the devices that it had.
+    if (!item.isSaved) item.live = item.xml;
+    item.isSaved = false;
     return "";
   }
 }
