@@ -38,6 +38,13 @@ test("a conversion goes through every step and ends with the results of all of t
   expect(run.world.payloads("AbandonConversion")).toEqual([]);
 });
 
+test("a conversion ends with how the source froze its disks, and with its hooks", async () => {
+  const frozen = { from: "2030-01-01T00:00:01.000Z", until: "2030-01-01T00:00:02.000Z" };
+  const freeze = { freezeMilliseconds: 7, frozen, hooks: { scripts: [] } };
+  const run = await new Run({ "take-recovery-point": [succeed(freeze)] }).start();
+  expect(run.world.payloads("CompleteConversion")).toMatchObject([{ freeze }]);
+});
+
 test.each<{ bandwidthLimitBytesPerSecond?: number; allBlocks?: boolean } & Record<string, unknown>>([
   { bootCheck: true, disks: ["vda", "vdb"], bootExpect: "ready", bandwidthLimitBytesPerSecond: 1000 },
   { bootCheck: true, disks: ["vda"], allBlocks: true },

@@ -62,6 +62,7 @@ test("the point is recorded with how the source froze it, and with its hooks", a
   expect(run.world.payloads("RecordRecoveryPoint")).toMatchObject([
     { ownerId: RUN_ID, disks: [{ name: "vda" }], ...facts },
   ]);
+  expect(run.world.payloads("FinishRun")).toMatchObject([{ freeze: { freezeMilliseconds: 0, ...facts } }]);
 });
 
 test("a failure of the source ends the run with its name, after cleaning up", async () => {

@@ -82,10 +82,8 @@ test("the line and the run say why hooks did not make the point application cons
     reason: "it ended with status 1",
   };
   const { id } = await lastRun();
-  const commandId = await capture(id);
-  const output = { hooks: { scripts: [failed] } };
-  await world.store.commands.modify(commandId, (command) => ({ ...command, state: "succeeded", output }));
-  await finish(id);
+  await capture(id);
+  await finish(id, { freeze: { hooks: { scripts: [failed] } } });
   const why = "the hook db did not succeed before the freeze: it ended with status 1";
   expect(lines()).toMatchObject([{ hookShortfall: why }]);
   expect((await lastRun()).result?.hooks).toEqual({ scripts: [failed] });

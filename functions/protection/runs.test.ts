@@ -231,16 +231,14 @@ test("a run shows how its point was frozen and what its hooks did, as the source
   await protect();
   await fire();
   const { id } = await lastRun();
-  const commandId = await capture(id);
   const frozen = { from: "2030-01-01T01:00:00.100Z", until: "2030-01-01T01:00:00.300Z" };
   const hooks = {
     scripts: [{ hook: "db", phase: "before" as const, outcome: "succeeded" as const, seconds: 1 }],
   };
-  const output = { pointId: "rp_1", disks: [taken], freezeMilliseconds: 200, frozen, hooks, requests: 9 };
   // The workflow has the result, and continues, before the command is marked.
+  await capture(id);
   await recordRecoveryPoint.run({ ownerId: id, disks: [taken], frozen, hooks }, world);
-  await world.store.commands.modify(commandId, (command) => ({ ...command, state: "succeeded", output }));
-  await finish(id);
+  await finish(id, { freeze: { freezeMilliseconds: 200, frozen, hooks } });
   expect((await lastRun()).result).toMatchObject({ freezeMilliseconds: 200, frozen, hooks });
   expect(await world.store.points.get((await lastRun()).pointId)).toMatchObject({ frozen, hooks });
 });
@@ -252,11 +250,15 @@ test("how far a point is behind counts from when the source began to work on it"
   // The source was away for twenty minutes.
   world.nowMs = at("01:20");
   const commandId = await capture(id);
-  await world.store.commands.modify(commandId, (command) => ({
-    ...command,
-    state: "succeeded",
+  // It is not marked as done yet when the run ends.
+  const command = await world.store.commands.modify(commandId, (one) => ({
+    ...one,
+    state: "running",
     startedAt: new Date(at("01:20")).toISOString(),
   }));
+  const kind = "apply-to-standby" as const;
+  const ended = { state: "succeeded" as const, startedAt: new Date(at("01:29")).toISOString() };
+  await world.store.commands.save({ ...command, ...ended, kind, id: `${id}.${kind}.1`, version: 0 });
   world.nowMs = at("01:30");
   await finish(id);
   expect((await plan()).lastPoint?.heldAt).toBe("2030-01-01T01:20:00.000Z");

@@ -2,13 +2,12 @@ import * as z from "zod";
 import { released } from "#shared/domain/agent.ts";
 import { completed } from "#shared/domain/conversion.ts";
 import { completedSteps } from "#shared/domain/conversion-view.ts";
-import { freezeOf } from "#shared/domain/freeze-of.ts";
 import { systemDisks } from "#shared/domain/system-disks.ts";
 import { commandKinds } from "#shared/protocol/commands.ts";
 import { ConversionId } from "#shared/protocol/ids.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";
 import type { ConversionResult, Step } from "#shared/protocol/resources.ts";
-import { DiskOfPoint } from "#shared/protocol/taken-point.ts";
+import { DiskOfPoint, FreezeShown } from "#shared/protocol/taken-point.ts";
 import { secondsBetween } from "#shared/seconds-between.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
@@ -19,6 +18,7 @@ export const Input = z.object({
   conversionId: ConversionId,
   /** As the recovery point has them. */
   disks: z.array(DiskOfPoint).min(1),
+  freeze: FreezeShown.default({}),
   materialised: commandKinds.materialise.output,
   verified: commandKinds.verify.output,
   bootCheck: commandKinds["boot-check"].output.optional(),
@@ -47,7 +47,7 @@ export async function run(
   const result = {
     ...resultOf(input, steps),
     ...bootDiskOf(inventory, conversion.disks),
-    ...freezeOf(commands),
+    ...input.freeze,
   };
   const ended = await store.conversions.modify(conversionId, (current) =>
     completed(current, { result, steps, now }),

@@ -1,9 +1,8 @@
 import { S3Client } from "@aws-sdk/client-s3";
 import * as z from "zod";
 import { released } from "#shared/domain/agent.ts";
-import type { CommandRecord } from "#shared/domain/command.ts";
+import { type CommandRecord, latest } from "#shared/domain/command.ts";
 import { requireRunning } from "#shared/domain/conversion.ts";
-import { freezeOf } from "#shared/domain/freeze-of.ts";
 import { isDrillLost } from "#shared/domain/protection/drill-schedule.ts";
 import { type PlanRecord, pointMade, standbyAt } from "#shared/domain/protection/plan.ts";
 import { completedRun, runAsOwner } from "#shared/domain/protection/run.ts";
@@ -13,7 +12,7 @@ import { commandKinds } from "#shared/protocol/commands.ts";
 import { leastConsistency } from "#shared/protocol/copied-disk.ts";
 import { RunId } from "#shared/protocol/ids.ts";
 import type { RunResult } from "#shared/protocol/protection.ts";
-import { TakenDisk } from "#shared/protocol/taken-point.ts";
+import { FreezeShown, TakenDisk } from "#shared/protocol/taken-point.ts";
 import { buildAlarming } from "../alarm/build.ts";
 import { S3PruneMarks } from "../aws/s3-prune-marks.ts";
 import { timestamp } from "../conversion/deps.ts";
@@ -28,6 +27,7 @@ import { type SettleDeps, settleAlarm } from "../protection/settle-alarm.ts";
 export const Input = z.object({
   runId: RunId,
   disks: z.array(TakenDisk).min(1),
+  freeze: FreezeShown.default({}),
   /** Of a plan with a standby. */
   applied: commandKinds["apply-to-standby"].output.optional(),
   notApplied: WorkflowError.optional(),
@@ -60,7 +60,7 @@ export async function run(input: Input, deps: Deps): Promise<{ state: "completed
   const { runId } = input;
   const { record: current, commands } = await store.runs.withCommands(runId);
   if (current.state !== "completed") requireRunning(runAsOwner(current));
-  const result = { ...resultOf(input), ...freezeOf(commands) };
+  const result = { ...resultOf(input), ...input.freeze };
   const ended = await store.runs.modify(runId, (one) => completedRun(one, result, timestamp(clock)));
   await store.agents.modify(ended.sourceId, (source) => released(source, runId));
   const point = { id: ended.pointId, heldAt: heldAt(commands) ?? ended.startedAt, runId };
@@ -120,10 +120,9 @@ async function prune(plan: PlanRecord, deps: Deps): Promise<void> {
  * heard to work on it. A run can wait for its source for a day before.
  */
 function heldAt(commands: readonly CommandRecord[]): string | undefined {
-  return commands
-    .filter(({ state }) => state === "succeeded")
-    .map(({ issuedAt, startedAt = issuedAt }) => startedAt)
-    .sort()[0];
+  // Whether or not it is marked: the workflow has its result before that.
+  const taken = latest(commands.filter(({ kind }) => kind === "take-recovery-point"));
+  return taken?.startedAt ?? taken?.issuedAt;
 }
 
 function standbyWork({ bytesWritten, leavesRepaired, seconds }: NonNullable<Input["applied"]>) {

@@ -28,6 +28,7 @@ const capture = {
 const result = {
   conversionId,
   disks: [capture, { ...capture, seconds: 9, bottleneck: "upload" as const }],
+  freeze: { freezeMilliseconds: 7 },
   materialised: { disks: [], bytesWritten: 64, seconds: 1 },
   verified: { bytesVerified: 64, seconds: 1 },
 };
@@ -155,6 +156,7 @@ test("completion sums up the disks, names the bottleneck of the slowest, and fre
       badRanges: 2,
       bytesVerified: 64,
       limitingStage: "upload",
+      freezeMilliseconds: 7,
       bootDisk: "vda",
     },
   });
