@@ -9,7 +9,7 @@ import { print, table } from "../terminal.ts";
 export const points: CliCommand = {
   name: "points",
   summary:
-    "Lists the recovery points of a source server, and what their newest drills, proofs and checks found",
+    "Lists the recovery points of a source server, and what their newest drills and checks, and their proofs found",
   usage: "points SOURCE",
   help: API_HELP,
   examples: ["causeway points agt_01jd3v8q6m4x2k7zt5w9h0n1yb"],

@@ -24,7 +24,10 @@ export const recover: CliCommand = {
   usage:
     "recover SOURCE [--point POINT] --target TARGET --test-network|--production --hypervisor KIND [--answer ADDRESS:PORT|URL] [OPTIONS] [--wait]",
   help: [
-    ["--point POINT", "the recovery point (default: the newest that is neither pruned nor known as damaged)"],
+    [
+      "--point POINT",
+      "the recovery point (default: the newest that is not pruned, or known as damaged or no true copy)",
+    ],
     ["--target TARGET", "the target host that makes and runs the machine"],
     ["--test-network", "the machine's cards reach only each other"],
     [

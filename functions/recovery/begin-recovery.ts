@@ -83,7 +83,7 @@ async function pointOf({ pointId }: NewRecovery, sourceId: string, store: Store)
   const newest = newestSoundPoint(await store.points.ofSource(sourceId));
   if (newest) return newest;
   throw new WrongStateError(
-    `source ${sourceId} has no recovery point that is neither pruned nor known as damaged`,
+    `source ${sourceId} has no recovery point that is neither pruned, nor known as damaged, nor known to differ from it`,
     "`causeway points SOURCE` lists its points; name one with --point.",
   );
 }

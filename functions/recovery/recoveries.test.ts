@@ -4,6 +4,7 @@ import { aDisk, anInventory } from "#shared/domain/testing/records.ts";
 import type { WorkflowError } from "#shared/domain/workflow-failure.ts";
 import { failureOf, MachineSilentError } from "#shared/errors.ts";
 import type { CommandKind } from "#shared/protocol/commands.ts";
+import type { ProofOutcome } from "#shared/protocol/proof.ts";
 import { NewPlan } from "#shared/protocol/protection.ts";
 import * as machines from "../api/machines.ts";
 import * as recoveries from "../api/recoveries.ts";
@@ -78,6 +79,25 @@ test("a recovery of a source that is gone starts its workflow with the newest po
   });
   expect((await call("GET /recoveries")).body.items).toMatchObject([{ id }]);
   expect(await world.audited()).toEqual([`ada recovery-started ${id} done`]);
+});
+
+test("a point whose copy was found to differ from the source is not chosen, whatever later proofs say", async () => {
+  await world.store.points.add({ ...point, id: "rp_2" });
+  const found = (outcome: ProofOutcome, day: string) =>
+    world.store.points.noteProof("rp_2", {
+      ...{ ownerId: "cut_1", outcome, files: 2, bytes: 20, at: `2030-01-0${day}T00:00:00.000Z` },
+    });
+  const proved = async () => (await world.store.points.get("rp_2")).proved?.outcome;
+  await found("unknown", "1");
+  await found("equal", "2");
+  await found("unknown", "3");
+  expect(await proved()).toBe("equal");
+  expect((await start()).body.pointId).toBe("rp_2");
+  await found("different", "4");
+  for (const outcome of ["unknown", "equal"] as const) await found(outcome, "5");
+  expect(await proved()).toBe("different");
+  expect((await start()).body.pointId).toBe("rp_1");
+  expect((await start({ pointId: "rp_2" })).body.pointId).toBe("rp_2");
 });
 
 test("a point that is pruned or known as damaged is not chosen, and a damaged one only if it is named", async () => {

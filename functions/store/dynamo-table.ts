@@ -10,6 +10,7 @@ import { decodeCursor, encodeCursor } from "./cursor.ts";
 import {
   type Item,
   type ItemKeys,
+  type Keep,
   type Key,
   keysOf,
   type PageQuery,
@@ -59,10 +60,21 @@ export class DynamoTable implements Table {
     return this.#set(key, attribute, { value, condition: "attribute_not_exists(#attribute)" });
   }
 
-  async setLatest<T extends { at: string }>(key: Key, attribute: string, value: T): Promise<void> {
-    const condition = "(attribute_not_exists(#attribute) OR #attribute.#at < :at)";
-    const more = { names: { "#at": "at" }, values: { ":at": value.at } };
-    await this.#set(key, attribute, { value, condition, ...more });
+  async setLatest<T extends { at: string }>(
+    key: Key,
+    attribute: string,
+    value: T,
+    { field, values: kept }: Keep = { field: "at", values: [] },
+  ): Promise<void> {
+    const names: Record<string, string> = { "#at": "at" };
+    const values: Record<string, unknown> = { ":at": value.at };
+    const isKept = kept.map((one, index) => {
+      names["#field"] = field;
+      values[`:kept${index}`] = one;
+      return ` AND #attribute.#field <> :kept${index}`;
+    });
+    const condition = `(attribute_not_exists(#attribute) OR (#attribute.#at < :at${isKept.join("")}))`;
+    await this.#set(key, attribute, { value, condition, names, values });
   }
 
   async count({ pk, sk }: Key, { first, latest }: { first: Item; latest: Item }): Promise<void> {

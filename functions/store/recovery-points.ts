@@ -1,3 +1,4 @@
+import { outcomesAbove } from "#shared/domain/proof.ts";
 import { NotFoundError } from "#shared/errors.ts";
 import { Timestamp } from "#shared/protocol/common.ts";
 import type { BootTest } from "#shared/protocol/drill.ts";
@@ -10,7 +11,7 @@ const keyOf = (id: string) => ({ pk: `POINT#${id}`, sk: "POINT" });
 const PrunedPoint = RecoveryPoint.extend({ markedAt: Timestamp.optional() });
 const ofSource = (sourceId: string) => `SOURCE#${sourceId}`;
 
-/** Recovery points, written once. Only their pruning, the newest drill, check and proof are added. */
+/** Recovery points, written once. Only their pruning, the newest drill and check, and a proof are added. */
 export class RecoveryPointStore {
   readonly #table: Table;
 
@@ -61,9 +62,10 @@ export class RecoveryPointStore {
     return this.#table.setLatest(keyOf(id), "checked", check);
   }
 
-  /** Notes what a proof found. The result of a newer proof stays. */
+  /** Notes what a proof found. What says more stays, and otherwise the newer one. */
   noteProof(id: string, proof: PointProof): Promise<void> {
-    return this.#table.setLatest(keyOf(id), "proved", proof);
+    const values = outcomesAbove(proof.outcome);
+    return this.#table.setLatest(keyOf(id), "proved", proof, { field: "outcome", values });
   }
 
   /** Newest first. */

@@ -75,6 +75,20 @@ describe.each([
     expect(await table.get(key)).toEqual({ ...key, seen: { at: "3", given: "3" } });
   });
 
+  test("a value that is to be kept stays, however late another one is", async () => {
+    const table = await open();
+    await table.putNew(key);
+    const set = (at: string, said: string, ...values: string[]) =>
+      table.setLatest(key, "seen", { at, said }, { field: "said", values });
+    await set("1", "maybe", "yes", "no");
+    await set("2", "no", "yes");
+    await set("3", "maybe", "yes", "no");
+    expect(await table.get(key)).toEqual({ ...key, seen: { at: "2", said: "no" } });
+    await set("4", "yes");
+    await set("5", "no", "yes");
+    expect(await table.get(key)).toEqual({ ...key, seen: { at: "4", said: "yes" } });
+  });
+
   test("each call counts once, the first one's attributes stay, and those of the last one", async () => {
     const table = await open();
     for (const at of ["1", "2"]) await table.count(key, { first: { since: at }, latest: { last: at } });

@@ -33,6 +33,12 @@ export interface TablePage<T> {
   cursor: string | null;
 }
 
+/** Values that stay, however late another one is: those whose `field` is one of these. */
+export interface Keep {
+  field: string;
+  values: readonly string[];
+}
+
 export interface Table {
   get(key: Key): Promise<Item | undefined>;
 
@@ -45,8 +51,8 @@ export interface Table {
   /** Sets an attribute of an item that exists and lacks it. Resolves with whether it was set. */
   setOnce(key: Key, attribute: string, value: string): Promise<boolean>;
 
-  /** Sets an attribute of an item that exists, unless its value is as late or later. */
-  setLatest<T extends { at: string }>(key: Key, attribute: string, value: T): Promise<void>;
+  /** Sets an attribute of an item that exists, unless its value is as late or later, or is one to keep. */
+  setLatest<T extends { at: string }>(key: Key, attribute: string, value: T, keep?: Keep): Promise<void>;
 
   /**
    * Adds one to the item's `count` atomically. The first time, the item also gets the attributes of `first`;

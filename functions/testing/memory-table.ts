@@ -2,6 +2,7 @@ import { decodeCursor, encodeCursor } from "../store/cursor.ts";
 import {
   type Item,
   type ItemKeys,
+  type Keep,
   type Key,
   keysOf,
   type PageQuery,
@@ -47,10 +48,16 @@ export class MemoryTable implements Table {
     return true;
   }
 
-  async setLatest<T extends { at: string }>(key: Key, attribute: string, value: T): Promise<void> {
+  async setLatest<T extends { at: string }>(
+    key: Key,
+    attribute: string,
+    value: T,
+    keep?: Keep,
+  ): Promise<void> {
     const item = this.#find(key);
-    const before = item?.[attribute] as { at?: string } | undefined;
+    const before = item?.[attribute] as Record<string, string> | undefined;
     if (!item || (before && !(before.at !== undefined && before.at < value.at))) return;
+    if (before && keep?.values.includes(before[keep.field] ?? "")) return;
     this.#put({ ...item, ...key, [attribute]: value });
   }
 

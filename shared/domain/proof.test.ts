@@ -27,6 +27,11 @@ test.each<[string, ProofFacts, RegExp]>([
   ["the point has no instant", {}, /not frozen/],
   ["everything has changed since", { hashed: { ...hashed, list: undefined, files: 0 } }, /no file/],
   [
+    "the list is empty",
+    { hashed: { ...hashed, files: 0, bytes: 0 }, compared: { ...compared, equal: 0, bytes: 0 } },
+    /no file/,
+  ],
+  [
     "a file system could not be opened",
     { hashed, compared: { ...compared, unopened: [{ fileSystem: "a", files: 1, why: "bad magic" }] } },
     /bad magic/,

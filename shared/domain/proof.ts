@@ -35,7 +35,8 @@ function judge({ hashed, compared, failure }: ProofFacts): { outcome: ProofOutco
   if (compared && compared.different > 0) return { outcome: "different" };
   if (failure) return unknown(`${failure.name}: ${failure.message}`);
   if (!hashed) return unknown("the file systems of its source were not frozen for this recovery point");
-  if (hashed.list === undefined || !compared) return unknown("no file of its source could be compared");
+  if (hashed.list === undefined || hashed.files === 0 || !compared)
+    return unknown("no file of its source could be compared");
   const [unopened] = compared.unopened;
   if (unopened) return unknown(`a file system of the clone could not be opened: ${unopened.why}`);
   const { equal, moved } = compared;
@@ -45,6 +46,14 @@ function judge({ hashed, compared, failure }: ProofFacts): { outcome: ProofOutco
     );
   if (equal !== hashed.files) return unknown(`${equal} of ${hashed.files} files were compared`);
   return { outcome: "equal" };
+}
+
+/** From the least to the most that a proof can say of a recovery point, which never changes. */
+const OUTCOMES: readonly ProofOutcome[] = ["unknown", "equal", "different"];
+
+/** Those that say more of a recovery point: a proof that was made before, and found one of them, counts. */
+export function outcomesAbove(outcome: ProofOutcome): readonly ProofOutcome[] {
+  return OUTCOMES.slice(OUTCOMES.indexOf(outcome) + 1);
 }
 
 /** As the recovery point's record keeps it. */

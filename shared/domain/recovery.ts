@@ -63,6 +63,7 @@ export type RecoveryRecord = z.infer<typeof RecoveryRecord>;
 export function newestSoundPoint(points: readonly RecoveryPoint[]): RecoveryPoint | undefined {
   return points
     .filter(({ prunedAt, checked }) => prunedAt === undefined && checked?.verdict !== "damaged")
+    .filter(({ proved }) => proved?.outcome !== "different")
     .toSorted((a, b) => (a.id < b.id ? 1 : -1))[0];
 }
 

@@ -127,7 +127,7 @@ export const Proof = z.object({
 });
 export type Proof = z.infer<typeof Proof>;
 
-/** The newest proof of a recovery point. */
+/** The proof of a recovery point that says most: a difference, or else equal files; the newest of those. */
 export const PointProof = z.object({
   ownerId: OwnerId,
   outcome: ProofOutcome,

@@ -10,7 +10,7 @@ import { Proof, ProofBudget } from "./proof.ts";
 export const NewRecovery = z.strictObject({
   /** The target host that makes and runs the machine. */
   targetId: ResourceId,
-  /** The newest point that is neither pruned nor known as damaged, if absent. */
+  /** If absent, the newest point that is neither pruned, nor known as damaged, nor as no true copy. */
   pointId: ResourceId.optional(),
   /**
    * `test`: the machine's cards reach only each other. `production`: it runs in place of its source, under

@@ -236,7 +236,7 @@ export const RecoveryPoint = z.object({
   checked: PointCheck.optional(),
   /** When its file systems were frozen; absent if they were not, or its disks do not show one instant. */
   frozen: FrozenTime.optional(),
-  /** What the newest proof of it found; absent if there was none. */
+  /** What its proofs found: the newest difference, or else equal files; absent if there was no proof. */
   proved: PointProof.optional(),
   disks: z.array(CopiedDisk.extend({ sizeBytes: z.int(), badRanges: z.int().nonnegative() })),
 });

@@ -1,4 +1,4 @@
-import type { Item, ItemKeys, Key } from "../../store/table.ts";
+import type { Item, ItemKeys, Keep, Key } from "../../store/table.ts";
 import { MemoryTable } from "../memory-table.ts";
 
 /** The process that was to write was killed before. */
@@ -42,9 +42,14 @@ export class MortalTable extends MemoryTable {
     return super.setOnce(key, attribute, value);
   }
 
-  override async setLatest<T extends { at: string }>(key: Key, attribute: string, value: T): Promise<void> {
+  override async setLatest<T extends { at: string }>(
+    key: Key,
+    attribute: string,
+    value: T,
+    keep?: Keep,
+  ): Promise<void> {
     this.#look();
-    return super.setLatest(key, attribute, value);
+    return super.setLatest(key, attribute, value, keep);
   }
 
   override async count(key: Key, attributes: { first: Item; latest: Item }): Promise<void> {
