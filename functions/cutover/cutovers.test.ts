@@ -55,7 +55,9 @@ test.each([
   const id = await site.create();
   await site.passUntil("01:30");
   await expectBack(site, id);
-  expect((await site.cutover(id)).failure?.message).toContain(error);
+  const { failure } = await site.cutover(id);
+  expect(failure?.message).toContain(error);
+  if (error === "FenceIncompleteError") expect(failure?.hint).toContain("stop none of them");
   expect(await states(id)).toContain("quiescing");
 });
 
@@ -114,7 +116,13 @@ test("a source that is not quiet in time is rolled back, not waited for", async 
   const id = await site.create({ quiesceTimeoutSeconds: 60 });
   await site.passUntil("01:02");
   await expectBack(site, id);
-  expect(await site.cutover(id)).toMatchObject({ failure: { name: "StepTimedOutError" } });
+  expect(await site.cutover(id)).toMatchObject({
+    failure: {
+      name: "StepTimedOutError",
+      message: expect.stringContaining("within 60 s that its services are stopped"),
+      hint: expect.stringContaining("create another cutover"),
+    },
+  });
 });
 
 test("in hold nothing begins by itself, and go begins it only while a window is open", async () => {
@@ -207,6 +215,14 @@ test("a target host that is away when it is rolled back keeps the source waiting
 
 test("it is unknown whether a source serves again that does not say so", async () => {
   site.acts = { "clone-standby": [{ fails: "DiskFullError" }], "set-fence down": ["silent"] };
+  const id = await site.create();
+  await site.passUntil("02:00");
+  expect(await site.cutover(id)).toMatchObject({ state: "rolled-back", sourceServes: "unknown" });
+});
+
+test("a source that is fenced for a later lease is not said to serve again", async () => {
+  site.acts = { "clone-standby": [{ fails: "DiskFullError" }] };
+  site.lasts = ({ isUp, lasting }) => (isUp ? { lasting } : { isUp: true, term: 2 });
   const id = await site.create();
   await site.passUntil("02:00");
   expect(await site.cutover(id)).toMatchObject({ state: "rolled-back", sourceServes: "unknown" });

@@ -182,9 +182,14 @@ function runsPermanently({ id, ownerId }: LeaseRecord): WrongStateError {
 
 function requireOwner({ id, ownerId, state }: LeaseRecord, wanted: string): void {
   if (ownerId === wanted) return;
-  throw new WrongStateError(`the lease of source ${id} is ${state} for ${ownerId ?? "the source itself"}`);
+  const message = `the lease of source ${id} is ${state} for ${ownerId ?? "the source itself"}`;
+  throw new WrongStateError(message, whoHas(id));
 }
 
 function moved<S extends LeaseState>(lease: LeaseRecord, to: S): S {
-  return move(leaseTransitions, `the lease of source ${lease.id}`, lease.state, to);
+  return move(leaseTransitions, `the lease of source ${lease.id}`, lease.state, to, whoHas(lease.id));
+}
+
+function whoHas(sourceId: string): string {
+  return `\`causeway lease ${sourceId}\` shows who has the right to run. Wait until that recovery or cutover has ended, and ${LEASE_SECONDS + LEASE_MARGIN_SECONDS} s more; then ask again.`;
 }

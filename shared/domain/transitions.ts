@@ -20,15 +20,17 @@ export function isFinal<S extends string>(transitions: Transitions<S>, state: S)
 }
 
 /**
- * Returns `to` if the life cycle allows it after `from`; throws `WrongStateError` naming `what` otherwise.
+ * Returns `to` if the life cycle allows it after `from`; throws `WrongStateError` naming `what` otherwise,
+ * with this hint.
  */
 export function move<S extends string, T extends S>(
   transitions: Transitions<S>,
   what: string,
   from: S,
   to: T,
+  hint?: string,
 ): T {
   if (!transitions[from].includes(to))
-    throw new WrongStateError(`${what} is ${from}: it cannot become ${to}`);
+    throw new WrongStateError(`${what} is ${from}: it cannot become ${to}`, hint);
   return to;
 }

@@ -106,7 +106,7 @@ export class CommandOutOfTimeError extends CausewayError {
   override readonly name = "CommandOutOfTimeError";
   readonly retryable = true;
   readonly hint =
-    "Correct the machine's clock, check in the agent's log that the agent reaches the cloud, and start the conversion again.";
+    "Correct the machine's clock, check in the agent's log that the agent reaches the cloud, and begin again.";
 
   constructor(why: string) {
     super(`the agent did not carry out the command: ${why}`);
@@ -117,8 +117,7 @@ export class CommandOutOfTimeError extends CausewayError {
 export class AgentSilentError extends CausewayError {
   override readonly name = "AgentSilentError";
   readonly retryable = true;
-  readonly hint =
-    "Check that the agent is running and reaches the control plane; then start the conversion again.";
+  readonly hint = "Check that the agent is running and reaches the control plane; then begin again.";
 }
 
 /**
@@ -136,7 +135,7 @@ export class ServiceUnavailableError extends CausewayError {
 export class StepTimedOutError extends CausewayError {
   override readonly name = "StepTimedOutError";
   readonly retryable = false;
-  readonly hint = "Check the step's progress and bottleneck; then start the conversion again.";
+  readonly hint = "Check the step's progress and bottleneck; then begin again.";
 
   constructor() {
     super("the step took longer than its limit");
@@ -150,5 +149,5 @@ export class WorkflowInterruptedError extends CausewayError {
   override readonly name = "WorkflowInterruptedError";
   readonly retryable = false;
   readonly hint =
-    "Find out who stopped it: its history in Step Functions shows how far it was. Then start the conversion again.";
+    "Find out who stopped it: its history in Step Functions shows how far it was. Then begin again.";
 }

@@ -22,6 +22,7 @@ import type { CommandOwner } from "../command-owner.ts";
 import { definedDisks, type MachineOwner } from "../machine.ts";
 import { isFinal, move, type Transitions } from "../transitions.ts";
 import { Attested, isAway, WhereaboutsRecord } from "../whereabouts.ts";
+import { failureOfWayBack } from "./way-back.ts";
 
 const cutoverTransitions: Transitions<CutoverState> = {
   baseline: ["waiting", "cancelling", "failed"],
@@ -188,7 +189,7 @@ export function stoppedCutover(
 ): CutoverRecord {
   const { taskToken: _, ...rest } = cutover;
   if (isUnderWay(cutover) || (cutover.state === "committing" && !mayRun))
-    return moved({ ...rest, failure }, "rolling-back", now);
+    return moved({ ...rest, failure: failureOfWayBack(failure, cutover) }, "rolling-back", now);
   if (isBefore(cutover) || cutover.state === "committing")
     return { ...moved({ ...rest, failure }, "failed", now), endedAt: now };
   return cutover;

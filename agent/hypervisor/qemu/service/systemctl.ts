@@ -18,7 +18,10 @@ export const localSystemctl: Systemctl = (...args) => {
   execFile("systemctl", args, options, (error, output, errors) => {
     if (!error) resolve(output);
     else if (error.code === "ENOENT") reject(new ToolMissingError("systemctl", "systemd"));
-    else reject(new HypervisorFailedError(`systemd refused ${args.join(" ")}: ${ownWords(errors)}`));
+    else {
+      const why = error.killed ? `it took more than ${LIMIT_MS / 1000} s` : ownWords(errors);
+      reject(new HypervisorFailedError(`systemd refused ${args.join(" ")}: ${why}`));
+    }
   });
   return promise;
 };
