@@ -1,6 +1,6 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { FenceKeeper } from "./fence-keeper.ts";
@@ -28,6 +28,7 @@ function keeper(): FenceKeeper {
     ...{ etc: join(dir, "etc"), run: join(dir, "run") },
     now: () => new Date(at),
     systemctl: systemd.systemctl,
+    hasProcesses: async (group) => systemd.left.has(basename(group)),
     lock: async (dataDir, now) => {
       const lock = new DisposableStack();
       lock.use(await lockFence(dataDir, now));
@@ -97,6 +98,19 @@ test.each([
   await up(1, false);
   expect([...systemd.active]).toEqual([]);
   expect(await keep(1)).toMatchObject({ isUp: true, lasting: true });
+});
+
+test("a service whose processes outlive its stop is not quiet, and does not get quiet by itself", async () => {
+  systemd.left.add("postgresql.service");
+  await expect(up(1, false)).rejects.toMatchObject({
+    name: "FenceIncompleteError",
+    message: expect.stringMatching(/postgresql\.service \(.*processes of it still run.*KillMode=/),
+  });
+  expect(await keeper().read()).toMatchObject({ isUp: true, unstopped: ["postgresql.service"] });
+  await expect(keep(1)).rejects.toMatchObject({ name: "FenceInterruptedError" });
+  systemd.left.clear();
+  await down(1);
+  expect([...systemd.active]).toEqual(["postgresql.service"]);
 });
 
 test.each([

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rm, rmdir, stat } from "node:fs/promises";
 import { dirname } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import * as z from "zod";
 import { Fence, fencedFor, unfencedAfter } from "#shared/domain/fence.ts";
 import { FenceIncompleteError, FenceInterruptedError, FenceNotUpError, failureOf } from "#shared/errors.ts";
@@ -19,6 +20,11 @@ import {
 } from "./fence-files.ts";
 import { lockFence } from "./fence-lock.ts";
 import { fencedUnits, startUnit, UnitName } from "./fenced-units.ts";
+import { hasProcesses as kernelHasProcesses } from "./left-processes.ts";
+
+/** What a service's last processes may take to end once it has stopped. */
+const LAST_LIMIT_MS = 1000;
+const LAST_PAUSE_MS = 100;
 
 /**
  * Where the boot environment leaves a file if the source is to be fenced at its return, and the file system
@@ -41,6 +47,8 @@ export const FenceState = Fence.extend({
   stopped: z.array(UnitName).default([]),
   /** Those that could not be stopped when the fence was put up the last time: they may run. */
   unstopped: z.array(UnitName).default([]),
+  /** The control groups of those of them that ran: systemd forgets them with the stop. */
+  groups: z.record(UnitName, z.string()).default({}),
   /** The last one that a person at the console broke. */
   broken: BrokenFence.optional(),
   /** Of the lease for which the source was to restart into its boot environment last. */
@@ -56,6 +64,7 @@ export interface FenceDeps {
   etc?: string;
   run?: string;
   lock?: typeof lockFence;
+  hasProcesses?: (controlGroup: string) => Promise<boolean>;
   isMountPoint?: (path: string) => Promise<boolean>;
 }
 
@@ -178,23 +187,24 @@ export class FenceKeeper {
 
   /** Throws `FenceInterruptedError` if its services may have run since they were stopped. */
   async #requireQuiet(before: FenceState): Promise<void> {
-    if (!before.interrupted && !(await this.#mayServe(before.services))) return;
+    if (!before.interrupted && !(await this.#mayServe(before))) return;
     // Also if they are quiet at the next call.
     await this.#file.write({ ...before, interrupted: true });
     throw new FenceInterruptedError();
   }
 
-  async #mayServe(services: readonly string[]): Promise<boolean> {
-    const running = await Promise.all(services.map((service) => this.#mayRun(service)));
-    return running.includes(true);
+  async #mayServe({ services, groups }: Pick<FenceState, "services" | "groups">): Promise<boolean> {
+    const serves = async (service: string) =>
+      (await this.#mayRun(service)) || (await this.#isLeft(groups[service]).catch(() => true));
+    return (await Promise.all(services.map(serves))).includes(true);
   }
 
   /** A fence that is up, by its record, and whether its services may have run since it was put up. */
   async #asNow(fence: FenceState): Promise<WantedFence> {
-    const { term, reason = "", interrupted, services } = fence;
+    const { term, reason = "", interrupted } = fence;
     const lasting = fence.lasting || (await isExtended(fence));
     const isThere = lasting || existsSync(this.#untilRestart.marker);
-    const isQuiet = isThere && !(await this.#mayServe(services));
+    const isQuiet = isThere && !(await this.#mayServe(fence));
     return { term, reason, lasting, interrupted: interrupted || !isQuiet };
   }
 
@@ -221,25 +231,30 @@ export class FenceKeeper {
     const { kept: services, dependents } = units;
     const running: string[] = [];
     for (const unit of [...services, ...dependents]) if (await this.#mayRun(unit)) running.push(unit);
+    const groups = { ...before.groups };
+    const unknown = await tryEach(services, async (unit) => {
+      const group = await systemctl("show", "--property=ControlGroup", "--value", unit);
+      if (group.trim() !== "") groups[unit] = group.trim();
+    });
     const since = (isRepeated && before.since) || now().toISOString();
     const state: FenceState = {
       ...{ term, isUp: true, services, since, reason, lasting, interrupted },
       // A fence that is put up again finds them stopped.
       stopped: [...new Set([...before.stopped, ...running])],
       unstopped: running.filter((unit) => services.includes(unit)),
-      ...{ broken: before.broken, returning: before.returning },
+      ...{ groups, broken: before.broken, returning: before.returning },
     };
     await this.#file.write(state);
     const files = await tryEach([marker, ...services], (one) =>
       one === marker ? put(marker, markerText(term)) : put(dropIn(one), dropInText(marker)),
     );
     const reload = await this.#reload();
-    const stops = await tryEach(services, (service) => systemctl("stop", service));
+    const stops = await tryEach(services, (service) => this.#stop(service, groups[service]));
     const done = { ...state, unstopped: [...stops.keys()] };
     await this.#file.write(done);
     const notice = noticeText({ since, reason, services, unstopped: done.unstopped, dataDir });
     const shown = await tryEach(notices, (path) => put(path, notice));
-    const failures = new Map([...units.failures, ...files, ...reload, ...shown, ...stops]);
+    const failures = new Map([...units.failures, ...unknown, ...files, ...reload, ...shown, ...stops]);
     if (failures.size > 0) throw new FenceIncompleteError("up", failures);
     return done;
   }
@@ -259,6 +274,7 @@ export class FenceKeeper {
     const failures = new Map([...reload, ...starts]);
     await this.#file.write({
       ...{ ...next, interrupted: false, stopped: [...starts.keys()], unstopped: [], returning: undefined },
+      groups: {},
       // What has no files any more still has conditions, until systemd has read that.
       services: reload.size > 0 ? next.services : [],
     });
@@ -273,6 +289,23 @@ export class FenceKeeper {
   /** One that systemd cannot tell about counts as running: the administrator wants it to run. */
   async #mayRun(unit: string): Promise<boolean> {
     return this.#isActive(unit).catch(() => true);
+  }
+
+  /** Throws unless it has stopped with all of its processes. */
+  async #stop(unit: string, group: string | undefined): Promise<void> {
+    await this.#deps.systemctl("stop", unit);
+    // In a container, systemd does not wait for the last ones.
+    for (let waitedMs = 0; await this.#isLeft(group); waitedMs += LAST_PAUSE_MS) {
+      if (waitedMs >= LAST_LIMIT_MS)
+        throw new Error("it has stopped, but processes of it still run: see KillMode= of its unit");
+      await setTimeout(LAST_PAUSE_MS);
+    }
+  }
+
+  /** Whether a unit that has stopped has left processes behind, which may serve and write. */
+  async #isLeft(group: string | undefined): Promise<boolean> {
+    const { hasProcesses = kernelHasProcesses } = this.#deps;
+    return group !== undefined && (await hasProcesses(group));
   }
 
   async #isActive(unit: string): Promise<boolean> {

@@ -24,6 +24,8 @@ export class FakeSystemd {
   enabled: string[];
   /** It refuses to stop or start these. */
   stuck = new Set<string>();
+  /** Those whose processes outlive their stop. */
+  left = new Set<string>();
   /** It does not tell the relations of this one. */
   unknown: string | undefined;
   /** It cannot read its files again. */
@@ -104,6 +106,8 @@ export class FakeSystemd {
   #show(unit: string, property: string): string {
     if (property === "--property=ActiveState")
       return `${this.active.has(unit) ? this.activeState : "inactive"}\n`;
+    if (property === "--property=ControlGroup")
+      return this.active.has(unit) ? `/system.slice/${unit}\n` : "\n";
     if (unit === this.unknown) throw new Error("systemd is busy");
     const relations = Object.entries(this.units[unit] ?? {}) as [string, string[]][];
     return relations.map(([name, units]) => `${name}=${units.map(quoted).join(" ")}\n`).join("");
