@@ -3,6 +3,7 @@ import { beforeEach, expect, test } from "vitest";
 import { failureOf, WrongStateError } from "#shared/errors.ts";
 import { prepareRun } from "../protection/begin-run.ts";
 import * as beginCutoverRun from "../tasks/begin-cutover-run.ts";
+import * as endCutover from "../tasks/end-cutover.ts";
 import * as moveCutoverLease from "../tasks/move-cutover-lease.ts";
 import { CutoverSite } from "../testing/cutover-site.ts";
 import { beforeNextCall, interruptNthCall } from "../testing/interrupt-save.ts";
@@ -127,6 +128,16 @@ test("a rollback whose workflow dies at any point is continued by the next look,
   expect(await site.cutover(id)).toMatchObject({ state: "rolled-back", sourceServes: "yes", executions: 3 });
   expect(await site.lease()).toMatchObject({ state: "none" });
   expect(site.world.timer.cutovers.size).toBe(0);
+});
+
+test("an end that dies before it is noted is still looked for", async () => {
+  const id = await checking();
+  await haltCutover(id, failureOf(new WrongStateError("it failed")), site.deps);
+  interruptNthCall(site.world.store.cutovers, "modify", 1);
+  const ended = endCutover.run({ cutoverId: id, sourceServes: "unknown" }, site.deps);
+  await expect(ended).rejects.toThrow("killed");
+  expect(await site.cutover(id)).toMatchObject({ state: "rolling-back" });
+  expect(site.world.timer.cutovers.has(id)).toBe(true);
 });
 
 test("a rollback at the deadline that dies after its mark is continued", async () => {

@@ -49,11 +49,12 @@ export async function run(
   const { record, commands } = await store.cutovers.withCommands(cutoverId);
   const isUndone = record.state === "rolling-back" || record.state === "cancelling";
   if (isUndone) await removeLeftovers(record, commands, deps);
-  await timer.disarmCutover(cutoverId);
   const now = timestamp(clock);
   const { lastSeenAt = now } = await store.agents.get(record.sourceId);
   if (isUndone) await store.owners.learn(cutoverId, (there) => atEnd(there, lastSeenAt));
   await store.cutovers.modify(cutoverId, (one) => endedCutover(one, sourceServes, now));
+  // Until it has ended, its looks continue the undoing if this is interrupted.
+  await timer.disarmCutover(cutoverId);
   const cutover = await settleSourceOff(cutoverId, deps);
   const { failure, sourceOff } = cutover;
   await store.audit.addOnce({

@@ -46,8 +46,9 @@ export async function run(
     await setSchedules(planId, deps);
     await settleAlarm(planId, deps);
   }
-  await timer.disarmCutover(cutoverId);
   await store.cutovers.modify(cutoverId, (one) => completedCutover(one, up, now));
+  // Until it has ended, its looks notice if its workflow is stopped.
+  await timer.disarmCutover(cutoverId);
   const cutover = await settleSourceOff(cutoverId, deps);
   await store.audit.addOnce({
     at: cutover.endedAt ?? now,
