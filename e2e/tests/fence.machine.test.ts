@@ -50,9 +50,9 @@ async function fence(call: string): Promise<Record<string, unknown>> {
     console.log(JSON.stringify((await keeper.${call}) ?? {}));`;
   return JSON.parse(await on(process.execPath, "--input-type=module", "-e", script));
 }
-const set = (fields: object) =>
+const set = (fields: object, listed: readonly string[] = LISTED) =>
   fence(
-    `set(${JSON.stringify({ term: 1, lasting: true, mustBeUp: false, reason: "a test", ...fields })}, ${JSON.stringify(LISTED)})`,
+    `set(${JSON.stringify({ term: 1, lasting: true, mustBeUp: false, reason: "a test", ...fields })}, ${JSON.stringify(listed)})`,
   );
 const states = async () =>
   Object.fromEntries(
@@ -113,6 +113,26 @@ test("a fence that lasts is in /etc, and the way back starts everything that ran
   await set({ isUp: false });
   expect(await states()).toEqual(all("active"));
   expect(await shell("ip -brief address show lo")).toContain("203.0.113.7");
+});
+
+test("a service whose processes outlive its stop is named, and is not quiet until they have ended", async () => {
+  const line = "sleep 600 & echo $$! >/run/left.pid; exec sleep 600";
+  const unit = `[Service]\nKillMode=process\nExecStart=/bin/sh -c "${line}"`;
+  const path = "/etc/systemd/system/left.service";
+  await shell(`printf '%s\n' '${unit}' > ${path}; systemctl daemon-reload; systemctl start left.service`);
+  const quiet = { isUp: true, lasting: false };
+  try {
+    await expect(set(quiet, ["left.service"])).rejects.toThrow(
+      /left\.service \(it has stopped, but processes/,
+    );
+    await expect(set({ ...quiet, mustBeUp: true }, [])).rejects.toThrow("FenceInterruptedError");
+  } finally {
+    await shell("kill $(cat /run/left.pid)");
+  }
+  expect(await set(quiet, ["left.service"])).toMatchObject({ isUp: true, unstopped: [] });
+  await set({ isUp: false }, []);
+  expect((await shell("systemctl is-active left.service")).trim()).toBe("active");
+  await shell(`systemctl stop left.service; kill $(cat /run/left.pid); rm ${path}`);
 });
 
 test("a service that someone started past the fence keeps it from lasting, and the way back names the socket that cannot start beside it", async () => {

@@ -77,6 +77,23 @@ test.each(["virtio", "scsi", "sata", "ide"] as const)(
   },
 );
 
+test("a machine whose memory libvirt saved counts as on, continues where it was, and is ended without running", async () => {
+  await libvirt.define(machine);
+  await libvirt.start(machine);
+  await console(200);
+  await virsh("managedsave", NAME);
+  expect((await virsh("domstate", NAME)).trim()).toBe("shut off");
+  expect(await libvirt.power(machine)).toBe("on");
+  await expect(libvirt.undefine(machine)).rejects.toMatchObject({ name: "MachineRunningError" });
+  const stop = libvirt.stop(machine, { atOnce: false, signal });
+  await expect(stop).rejects.toMatchObject({ name: "MachineNotStoppedError" });
+  await libvirt.start(machine);
+  expect(await console(200)).toMatch(/x{100}$/);
+  await virsh("managedsave", NAME);
+  await libvirt.stop(machine, atOnce);
+  expect(await libvirt.power(machine)).toBe("off");
+});
+
 test("a machine with UEFI gets variables of its own, and is removed with them", async () => {
   machine = withShape({ firmware: "uefi" });
   await libvirt.define(machine);
