@@ -31,6 +31,13 @@ export type KeptMachine = z.infer<typeof KeptMachine>;
 /** Cables that are out for less time than this may be in again before the system looks. */
 export const UNPLUGGED_MS = 1000;
 
+/**
+ * What QEMU's monitor gets once a machine's cards are connected: QEMU tells the switches where their hardware
+ * addresses are now, and has a Linux with virtio cards tell its neighbours that its IP addresses are there.
+ * Otherwise those send to the source's card until they forget it.
+ */
+export const ANNOUNCE = "announce_self";
+
 /** A text that defines a part of the machine: a document of libvirt, or a file. */
 export interface Definition {
   /** What it is for: `domain`, or the path of the file. */

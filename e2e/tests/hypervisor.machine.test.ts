@@ -169,6 +169,7 @@ test("an isolated machine is moved to its bridge while it runs, and is there whe
   const bridge = "cwbr1";
   const shown = async () => (await virsh("domiflist", NAME)).trim().split(/\s+/).slice(1, 3);
   await runTool("ip", "link", "add", bridge, "type", "bridge");
+  await runTool("ip", "link", "set", bridge, "up");
   try {
     machine = withShape({ cards: [{ address: "52:54:00:00:00:0a", link: { kind: "bridge", bridge } }] });
     await libvirt.define({ ...machine, isolated: true });
@@ -180,6 +181,9 @@ test("an isolated machine is moved to its bridge while it runs, and is there whe
     expect(await shown()).toEqual(["bridge", bridge]);
     expect(await runTool("ip", "-brief", "link", "show", "master", bridge)).toMatch(/^vnet/);
     expect((await virsh("domif-getlink", NAME, "52:54:00:00:00:0a")).trim()).toMatch(/ up$/);
+    // The machine itself sends nothing.
+    const learnt = () => runTool("bridge", "fdb", "show", "br", bridge);
+    await expect.poll(learnt, { timeout: 10_000 }).toMatch(/^52:54:00:00:00:0a dev vnet\d+ master/m);
     // It has run all the time.
     expect((await once(console.output, "data")).length).toBe(1);
     console.close();

@@ -85,6 +85,7 @@ test("an isolated machine reaches nothing until it is connected, and stays conne
   expect(links.map((call) => call.split(" ").slice(3))).toEqual(
     ["down", "up"].map((state) => ["--interface", "52:54:00:00:00:02", "--state", state]),
   );
+  expect(virsh.calls.filter((call) => call.endsWith("--hmp announce_self"))).toHaveLength(2);
   await libvirt.stop(connected(), { atOnce: true, signal });
   await libvirt.start(connected());
   expect(sources(domain?.live)).toEqual(["production", "web1-isolated"]);

@@ -7,6 +7,7 @@ import {
 } from "#shared/errors.ts";
 import type { MachinePower, MachineShape } from "#shared/protocol/defined-machine.ts";
 import {
+  ANNOUNCE,
   type KeptMachine,
   type MachineConsole,
   type MachineKeeper,
@@ -133,6 +134,7 @@ export class Libvirt implements MachineKeeper {
     await this.#setLinks(uuid, cards, "down");
     await setTimeout(this.#unpluggedMs);
     await this.#setLinks(uuid, cards, "up");
+    await this.#virsh.run(["qemu-monitor-command", "--domain", uuid, "--hmp", ANNOUNCE]);
   }
 
   async #setLinks(uuid: string, cards: MachineShape["cards"], state: "up" | "down"): Promise<void> {

@@ -107,6 +107,7 @@ export class MemoryLibvirt implements Virsh {
     if (action === "dumpxml") return item.xml;
     if (action === "name") return `${item.name}\n`;
     if (action === "autostart") return "";
+    if (action === "qemu-monitor-command") return this.#tellMonitor(item);
     if (action === "start") return this.#switch(item, true);
     if (action === "destroy") return this.#switch(item, false);
     if (action === "shutdown") return this.obeys ? this.#switch(item, false) : "";
@@ -119,6 +120,11 @@ export class MemoryLibvirt implements Virsh {
     if (item.isSaved)
       throw new HypervisorFailedError("Refusing to undefine while domain managed save image exists");
     items.splice(items.indexOf(item), 1);
+    return "";
+  }
+
+  #tellMonitor({ active }: Item): string {
+    if (!active) throw new HypervisorFailedError("domain is not running");
     return "";
   }
 

@@ -15,6 +15,7 @@ import { replaceLocalFile } from "../../../machine/durable.ts";
 import { makeOwnFolder } from "../../../machine/inside-folder.ts";
 import { LocalMachine } from "../../../machine/machine.ts";
 import {
+  ANNOUNCE,
   type Definition,
   type KeptMachine,
   type MachineConsole,
@@ -104,6 +105,7 @@ export class QemuService implements MachineKeeper {
     await this.#setLinks(machine, "off");
     await setTimeout(UNPLUGGED_MS);
     await this.#setLinks(machine, "on");
+    await this.#tellMonitor(machine, `${ANNOUNCE}\n`);
   }
 
   async #setLinks(machine: KeptMachine, state: "on" | "off"): Promise<void> {
