@@ -25,9 +25,17 @@ export async function requireWorkflow(cutover: CutoverRecord, deps: CutoverDeps)
   await store.cutovers.modify(id, (one) => (one.executions < number ? { ...one, executions: number } : one));
 }
 
-/** Whether the newest execution of the cutover's workflow runs. */
-export function workflowRuns({ id, executions }: CutoverRecord, { cutovers }: CutoverDeps): Promise<boolean> {
-  return cutovers.isRunning(executionName(id, executions));
+/**
+ * Whether the newest execution of the cutover's workflow runs. After an interruption, that is the one after
+ * the number in the record.
+ */
+export async function workflowRuns(
+  { id, executions }: CutoverRecord,
+  { cutovers }: CutoverDeps,
+): Promise<boolean> {
+  for (const number of [executions, executions + 1])
+    if (await cutovers.isRunning(executionName(id, number))) return true;
+  return false;
 }
 
 function executionName(id: string, number: number): string {

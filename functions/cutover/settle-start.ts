@@ -2,6 +2,7 @@ import { type CutoverRecord, isBefore, isUnderWay } from "#shared/domain/cutover
 import { startDecision } from "#shared/domain/cutover/start.ts";
 import type { Clock, PlanTimer, WaitingSteps } from "../ports.ts";
 import type { Store } from "../store/store.ts";
+import { nextLookBefore } from "./next-look.ts";
 
 interface Deps {
   store: Pick<Store, "cutovers">;
@@ -22,7 +23,7 @@ export async function settleStart(cutover: CutoverRecord, deps: Deps): Promise<v
     const current = await deps.store.cutovers.get(seen.id);
     if (current.version === seen.version) return;
     if (isUnderWay(current) && current.deadlineAt !== undefined)
-      await deps.timer.armCutover(current.id, Date.parse(current.deadlineAt));
+      await deps.timer.armCutover(current.id, nextLookBefore(current.deadlineAt, deps.clock.now()));
     seen = current;
   }
 }

@@ -22,10 +22,8 @@ import { stopRun } from "../protection/abandon-run.ts";
 import type { ProtectionDeps } from "../protection/deps.ts";
 import { endLease } from "../recovery/end-lease.ts";
 import type { CutoverDeps } from "./deps.ts";
+import { nextLook } from "./next-look.ts";
 import { requireWorkflow, workflowRuns } from "./require-workflow.ts";
-
-/** How soon one that is being ended is looked at again, until it has ended. */
-export const LOOK_AGAIN_MS = 300_000;
 
 /**
  * After a failure: what still works for the cutover is stopped, and its machine gets no more time to run.
@@ -140,7 +138,7 @@ async function stopByHand(
   await continueStop(cutover, deps);
   const current = await deps.store.cutovers.get(cutover.id);
   // Last: what leads back does not wait for the scheduler, and an operator repeats what failed.
-  if (!cutoverHasEnded(current)) await deps.timer.armCutover(cutover.id, deps.clock.now() + LOOK_AGAIN_MS);
+  if (!cutoverHasEnded(current)) await deps.timer.armCutover(cutover.id, nextLook(deps.clock.now()));
   return current;
 }
 

@@ -5,6 +5,7 @@ import { buildAlarming } from "../alarm/build.ts";
 import { settleCutoverAlarm } from "../alarm/cutover-held.ts";
 import type { ReportDeps } from "../alarm/raise.ts";
 import { freshForecast } from "../cutover/forecast.ts";
+import { nextLookBefore } from "../cutover/next-look.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
 import type { PlanTimer } from "../ports.ts";
 import { buildPlanTimer } from "../protection/build.ts";
@@ -41,9 +42,9 @@ const RESTART_SECONDS = 900;
 
 /**
  * Begins the cutover if it still is to and the forecast fits what is left of the window, and was measured or
- * accepted by a person: then its timer is set to the deadline. Otherwise it waits, and an alarm says why if
- * the forecast is the reason. Repeating it
- * changes nothing. Throws `CutoverStoppedError` if it was cancelled.
+ * accepted by a person: then its timer is set to its next look, at the deadline at the latest. Otherwise it
+ * waits, and an alarm says why if the forecast is the reason. Repeating it changes nothing. Throws
+ * `CutoverStoppedError` if it was cancelled.
  */
 export async function run({ cutoverId }: z.output<typeof Input>, deps: Deps): Promise<Start> {
   const { store, timer, clock } = deps;
@@ -52,7 +53,7 @@ export async function run({ cutoverId }: z.output<typeof Input>, deps: Deps): Pr
   await settleCutoverAlarm(cutover, deps);
   const { deadlineAt, quiesceTimeoutSeconds: quiesceSeconds, answerTimeoutSeconds: answerSeconds } = cutover;
   if (deadlineAt === undefined) return { hasBegun: false };
-  await timer.armCutover(cutoverId, Date.parse(deadlineAt));
+  await timer.armCutover(cutoverId, nextLookBefore(deadlineAt, clock.now()));
   await store.audit.addOnce({
     at: cutover.states.find(({ name }) => name === "pre-sync")?.at ?? cutover.createdAt,
     actor: cutover.go?.by ?? "causeway",
