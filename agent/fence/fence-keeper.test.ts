@@ -294,6 +294,19 @@ test("a person at the console breaks the fence, which is kept with time and user
   expect(await keeper().break("grace")).toMatchObject({ broken: { term: 2, by: "grace" } });
 });
 
+test("a fence whose record is in another data folder is not said to be none", async () => {
+  await up(1);
+  expect(await keeper().foreignMarker()).toBeUndefined();
+  rmSync(join(dir, "data"), { recursive: true });
+  const marker = join(dir, "etc/causeway/fenced");
+  expect(await keeper().foreignMarker()).toBe(marker);
+  await expect(keeper().break("ada")).rejects.toMatchObject({
+    name: "FenceNotUpError",
+    message: expect.stringContaining(`${marker} keeps services down`),
+    hint: expect.stringContaining(`remove ${marker}`),
+  });
+});
+
 test("a fence that a person breaks while a service is still being stopped is broken, and no service is stopped after it", async () => {
   let broken: Promise<unknown> | undefined;
   systemd.active = new Set(SERVICES);

@@ -170,14 +170,28 @@ export class FenceKeeper {
    */
   async break(by: string): Promise<FenceState> {
     // A data folder that was mistyped is not made for its lock.
-    requireBreakable(await this.read());
+    await this.#requireBreakable(await this.read());
     using _lock = await this.#lock();
     const before = await this.read();
-    requireBreakable(before);
+    await this.#requireBreakable(before);
     const { term } = before;
     const isRepeated = before.broken?.term === term;
     const broken = isRepeated ? before.broken : { term, at: this.#deps.now().toISOString(), by };
     return await this.#lower({ ...before, isUp: false, broken });
+  }
+
+  /**
+   * The file that keeps services down although this agent's fence is not up: another data folder has the
+   * record. `undefined` if there is none.
+   */
+  async foreignMarker(): Promise<string | undefined> {
+    const fence = await this.read();
+    if (fence.isUp || isUnfinished(fence)) return undefined;
+    return [this.#lasting, this.#untilRestart].map(({ marker }) => marker).find((path) => existsSync(path));
+  }
+
+  async #requireBreakable(fence: FenceState): Promise<void> {
+    if (!fence.isUp && !isUnfinished(fence)) throw new FenceNotUpError(await this.foreignMarker());
   }
 
   #lock(): Promise<Disposable> {
@@ -318,10 +332,6 @@ export class FenceKeeper {
 /** Taken down only in part. */
 function isUnfinished({ isUp, services, stopped }: FenceState): boolean {
   return !isUp && services.length + stopped.length > 0;
-}
-
-function requireBreakable(fence: FenceState): void {
-  if (!fence.isUp && !isUnfinished(fence)) throw new FenceNotUpError();
 }
 
 async function removeFiles(

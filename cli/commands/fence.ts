@@ -43,7 +43,9 @@ export const fence: CliCommand = {
   options: { data: { type: "string" } },
   positionals: [],
   async run(call) {
-    const found = await keeperOf(requiredOption(call, "data", this.name)).read();
+    const keeper = keeperOf(requiredOption(call, "data", this.name));
+    const found = await keeper.read();
+    const foreign = await keeper.foreignMarker();
     print(call.terminal, call.json, found, () => {
       if (found.isUp) {
         const until = found.lasting ? "" : ", until the next restart";
@@ -52,6 +54,8 @@ export const fence: CliCommand = {
           ? `${fenced} Could not be stopped, and may run: ${listed(found.unstopped)}`
           : fenced;
       }
+      if (foreign !== undefined)
+        return `not fenced by the agent of this data folder, but ${foreign} keeps services down: name the data folder of the agent that made it`;
       const { broken } = found;
       return broken ? `not fenced; broken ${broken.at} by ${oneLine(broken.by)}` : "not fenced";
     });

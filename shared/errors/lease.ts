@@ -5,10 +5,19 @@ import { CausewayError } from "./causeway-error.ts";
 export class FenceNotUpError extends CausewayError {
   override readonly name = "FenceNotUpError";
   readonly retryable = false;
-  readonly hint = "Nothing to do: its services may run. Start them if they do not.";
+  readonly hint: string;
 
-  constructor() {
-    super("this machine is not fenced");
+  /** `marker`: a file of another agent's fence, which keeps services down all the same. */
+  constructor(marker?: string) {
+    super(
+      marker === undefined
+        ? "this machine is not fenced"
+        : `the agent of this data folder has not fenced this machine, but ${marker} keeps services down`,
+    );
+    this.hint =
+      marker === undefined
+        ? "Nothing to do: its services may run. Start them if they do not."
+        : `Name the data folder of the agent that put the fence up. If that is lost, and the machine in its place is off and stays off: remove ${marker}, run \`systemctl daemon-reload\`, and start the services.`;
   }
 }
 
