@@ -1,5 +1,6 @@
 import { held, released, requireServing } from "#shared/domain/agent.ts";
 import { newId } from "#shared/domain/id.ts";
+import { lapsedLease } from "#shared/domain/lease.ts";
 import type { PlanRecord } from "#shared/domain/protection/plan.ts";
 import { newRun, type RunRecord, runHasEnded, runInput, skippedRun } from "#shared/domain/protection/run.ts";
 import { ForbiddenError, NotFoundError, WrongStateError } from "#shared/errors.ts";
@@ -62,12 +63,21 @@ export async function prepareRun(
     }),
   );
   if (runHasEnded(run)) return run;
-  const cutoverId = run.trigger === "cutover" ? undefined : await cutoverUnderWay(plan.id, store);
-  const obstacle =
-    cutoverId === undefined
-      ? await findObstacle(run, deps)
-      : `cutover ${cutoverId} is under way, and begins the runs itself`;
+  const given = run.trigger === "cutover" ? undefined : await whoHasTheSource(plan, deps);
+  const obstacle = given ?? (await findObstacle(run, deps));
   return obstacle === undefined ? run : skip(plan, run, obstacle, deps);
+}
+
+/** Why a plan begins no run by itself; `undefined` if it may. */
+async function whoHasTheSource(plan: PlanRecord, deps: ProtectionDeps): Promise<string | undefined> {
+  const { store, clock } = deps;
+  const cutoverId = await cutoverUnderWay(plan.id, store);
+  if (cutoverId !== undefined) return `cutover ${cutoverId} is under way, and begins the runs itself`;
+  const { state, ownerId } = lapsedLease(await store.leases.get(plan.sourceId), timestamp(clock));
+  // A machine of that point would be fenced, too, and it would take the place of what the other one wrote.
+  return state === "none"
+    ? undefined
+    : `the machine of ${ownerId} has the right to run in place of the source, whose disks may have its fence`;
 }
 
 /** Holds the source for the run. Returns why that is impossible; `undefined` if it is held. */

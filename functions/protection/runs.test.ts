@@ -243,6 +243,17 @@ test("a run shows how its point was frozen and what its hooks did, as the source
   expect(await world.store.points.get((await lastRun()).pointId)).toMatchObject({ frozen, hooks });
 });
 
+test("while a machine runs in place of its source, a plan makes no points, because they would be fenced", async () => {
+  await protect();
+  const lease = { ownerId: "rcv_1", targetId: "agt_target", term: 1, state: "permanent" as const };
+  await world.store.leases.save({ id: "agt_source", ...lease, version: 0 });
+  await fire();
+  expect(await lastRun()).toMatchObject({ state: "skipped", reason: expect.stringContaining("rcv_1") });
+  await world.store.leases.modify("agt_source", (one) => ({ ...one, state: "none", ownerId: undefined }));
+  await fire();
+  expect(await lastRun()).toMatchObject({ state: "running" });
+});
+
 test("how far a point is behind counts from when the source began to work on it", async () => {
   await protect();
   await fire();
