@@ -16,6 +16,7 @@ import { buildAlarmChannels } from "../alarm/build.ts";
 import { settleDrillAlarm } from "../alarm/drill-failed.ts";
 import { S3PruneMarks } from "../aws/s3-prune-marks.ts";
 import { timestamp } from "../conversion/deps.ts";
+import { requireNoCutover } from "../cutover/cutover-under-way.ts";
 import { type Actor, actorName } from "../middleware/api-event.ts";
 import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
 import type { Runtime } from "../middleware/runtime.ts";
@@ -86,6 +87,7 @@ export async function editPlan(
 ): Promise<Answer<"editPlan">> {
   await requireTarget(body.standbyTargetId, deps);
   await requireTarget(body.drills?.targetId, deps);
+  if (body.standbyTargetId !== undefined) await requireStandbyFree(path.id, deps);
   const change = (plan: PlanRecord) => editedPlan(plan, body, deps.clock.now());
   return changed({ id: path.id, actor, action: "plan-edited", details: body, change }, deps);
 }
@@ -151,6 +153,7 @@ export async function deletePlan(
     const plan = await plans.get(path.id);
     return { dryRun: true, plan: await shown(plan, deps), ...(await foreseenDeletion(plan, scope, deps)) };
   }
+  await requireStandbyFree(path.id, deps);
   const request = { id: path.id, actor, action: "plan-deleted", details: scope, change: deletedPlan };
   await changed(request, deps);
   const parts = await finishDeletion(await plans.get(path.id), scope, actorName(actor), deps);
@@ -162,8 +165,15 @@ export async function forgetStandby(
   deps: Deps,
 ): Promise<Answer<"forgetStandby">> {
   const { plans } = deps.store;
+  await requireStandbyFree(path.id, deps);
   const standby = await forgetStandbyOf(await plans.get(path.id), actorName(actor), deps);
   return { plan: await shown(await plans.get(path.id), deps), standby };
+}
+
+/** A cutover finds its source by the plan, and its machine gets the standby's disks. */
+async function requireStandbyFree(planId: string, { store }: Pick<ProtectionDeps, "store">): Promise<void> {
+  const { sourceId } = await store.plans.get(planId);
+  await requireNoCutover({ id: sourceId, planId }, store);
 }
 
 /** Changes a plan, sets its schedules and its alarm accordingly, and notes who did it. */
