@@ -45,6 +45,17 @@ async function dispatched(world: World, conversionId: string): Promise<string> {
   return (await world.store.commands.save(command)).id;
 }
 
+test("a source in whose place a machine runs is not converted, because its copy would be fenced", async () => {
+  const { world, convert, holder } = await start();
+  const lease = { ownerId: "rcv_1", targetId: "agt_target", term: 1, state: "permanent" as const };
+  await world.store.leases.save({ id: "agt_source", ...lease, version: 0 });
+  expect(await convert()).toMatchObject({
+    status: 409,
+    body: { detail: expect.stringContaining("rcv_1"), hint: expect.stringContaining("Convert that machine") },
+  });
+  expect(await holder()).toBeUndefined();
+});
+
 test("starting a conversion holds the source and starts the workflow with the whole input", async () => {
   const { world, convert, holder } = await start();
   const { status, body } = await convert({ bootCheck: true, bandwidthLimitBytesPerSecond: 1000 });

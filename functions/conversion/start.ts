@@ -1,9 +1,11 @@
 import { held, released, requireServing } from "#shared/domain/agent.ts";
 import { type ConversionRecord, hasEnded, newConversion, workflowInput } from "#shared/domain/conversion.ts";
 import { requireConvertible } from "#shared/domain/preflight/system-rules.ts";
+import { WrongStateError } from "#shared/errors.ts";
 import type { NewConversion } from "#shared/protocol/resources.ts";
 import { requireNoCutover } from "../cutover/cutover-under-way.ts";
 import type { Clock, Workflow } from "../ports.ts";
+import { machineInPlace } from "../recovery/machine-in-place.ts";
 import type { Store } from "../store/store.ts";
 import { bootImageFor } from "./boot-image.ts";
 import { timestamp } from "./deps.ts";
@@ -71,6 +73,12 @@ async function admit(request: NewConversion, given: StartIds, deps: StartDeps): 
   const found = requireServing(await store.agents.find(sourceId), "source", sourceId);
   requireConvertible(found, request.type);
   await requireNoCutover(found, store);
+  const fenced = await machineInPlace(sourceId, deps);
+  if (fenced !== undefined)
+    throw new WrongStateError(
+      fenced,
+      `Convert that machine instead. \`causeway lease ${sourceId}\` shows who has the right to run.`,
+    );
   const bootImageId = await bootImageFor(request, store);
   const stale = await staleHolder(sourceId, deps);
   const source = await store.agents.modify(sourceId, (current) =>

@@ -1,6 +1,5 @@
 import { held, released, requireServing } from "#shared/domain/agent.ts";
 import { newId } from "#shared/domain/id.ts";
-import { lapsedLease } from "#shared/domain/lease.ts";
 import type { PlanRecord } from "#shared/domain/protection/plan.ts";
 import { newRun, type RunRecord, runHasEnded, runInput, skippedRun } from "#shared/domain/protection/run.ts";
 import { ForbiddenError, NotFoundError, WrongStateError } from "#shared/errors.ts";
@@ -8,6 +7,7 @@ import { RunId } from "#shared/protocol/ids.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { ABANDONED_AFTER_MS, staleHolder } from "../conversion/stale-holder.ts";
 import { cutoverUnderWay } from "../cutover/cutover-under-way.ts";
+import { machineInPlace } from "../recovery/machine-in-place.ts";
 import { abandonRun } from "./abandon-run.ts";
 import type { ProtectionDeps } from "./deps.ts";
 import { reportRun } from "./report-run.ts";
@@ -70,14 +70,9 @@ export async function prepareRun(
 
 /** Why a plan begins no run by itself; `undefined` if it may. */
 async function whoHasTheSource(plan: PlanRecord, deps: ProtectionDeps): Promise<string | undefined> {
-  const { store, clock } = deps;
-  const cutoverId = await cutoverUnderWay(plan.id, store);
+  const cutoverId = await cutoverUnderWay(plan.id, deps.store);
   if (cutoverId !== undefined) return `cutover ${cutoverId} is under way, and begins the runs itself`;
-  const { state, ownerId } = lapsedLease(await store.leases.get(plan.sourceId), timestamp(clock));
-  // A machine of that point would be fenced, too, and it would take the place of what the other one wrote.
-  return state === "none"
-    ? undefined
-    : `the machine of ${ownerId} has the right to run in place of the source, whose disks may have its fence`;
+  return machineInPlace(plan.sourceId, deps);
 }
 
 /** Holds the source for the run. Returns why that is impossible; `undefined` if it is held. */
