@@ -4,7 +4,13 @@ import { dirname } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import * as z from "zod";
 import { Fence, fencedFor, unfencedAfter } from "#shared/domain/fence.ts";
-import { FenceIncompleteError, FenceInterruptedError, FenceNotUpError, failureOf } from "#shared/errors.ts";
+import {
+  FenceIncompleteError,
+  FenceInterruptedError,
+  FenceNotUpError,
+  failureOf,
+  HypervisorFailedError,
+} from "#shared/errors.ts";
 import { Timestamp } from "#shared/protocol/common.ts";
 import { BrokenFence } from "#shared/protocol/fence.ts";
 import type { Systemctl } from "../hypervisor/qemu/service/systemctl.ts";
@@ -311,7 +317,9 @@ export class FenceKeeper {
     // In a container, systemd does not wait for the last ones.
     for (let waitedMs = 0; await this.#isLeft(group); waitedMs += LAST_PAUSE_MS) {
       if (waitedMs >= LAST_LIMIT_MS)
-        throw new Error("it has stopped, but processes of it still run: see KillMode= of its unit");
+        throw new HypervisorFailedError(
+          "it has stopped, but processes of it still run: see KillMode= of its unit",
+        );
       await setTimeout(LAST_PAUSE_MS);
     }
   }
