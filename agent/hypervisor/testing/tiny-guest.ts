@@ -12,13 +12,19 @@ const printCode = (startsAt: number, end: readonly number[]) => [
   ...[0xbe, startsAt + CODE_BYTES, 0x7c], // mov si: the text, behind the code
   0xac, // next: lodsb
   ...[0x84, 0xc0], // test al, al
-  ...[0x74, 0x06], // jz end
-  ...[0xba, 0xf8, 0x03], // mov dx, 0x3f8
+  ...[0x74, 0x11], // jz end
+  ...[0x88, 0xc4], // mov ah, al
+  ...[0xba, 0xfd, 0x03], // mov dx, 0x3fd
+  0xec, // wait: in al, dx
+  ...[0xa8, 0x20], // test al, 0x20: can take a character; otherwise one would replace another
+  ...[0x74, 0xfb], // jz wait
+  ...[0xb2, 0xf8], // mov dl, 0xf8
+  ...[0x88, 0xe0], // mov al, ah
   0xee, // out dx, al
-  ...[0xeb, 0xf5], // jmp next
+  ...[0xeb, 0xea], // jmp next
   ...end,
 ];
-const CODE_BYTES = 0x15;
+const CODE_BYTES = 0x20;
 
 /** halt: hlt; jmp halt */
 const HALT = [0xf4, 0xeb, 0xfd];
