@@ -1,12 +1,10 @@
 import { doubt, NotEvaluatedError } from "./doubt.ts";
+import { fileSystemOf } from "./file-systems.ts";
 import type { PartitionTable } from "./partition.ts";
 import { isDynamicDiskType, type PartitionType, partitionTypeOf } from "./partition-types.ts";
 import { type Candidate, contentOf } from "./probe.ts";
 import type { Content } from "./signatures/signature.ts";
 import { isFileSystem, isTable } from "./signatures/signature-table.ts";
-
-/** The contents whose free space is read. */
-const EVALUATED = new Set(["ext2", "ext3", "ext4", "xfs", "ntfs", "exfat", "LVM2_member"]);
 
 /** Tables in a partition whose entries count from the beginning of the disk, or cover all of it. */
 const REACHES_OUT = new Set(["bsd", "dragonfly", "solaris", "unixware", "ldm"]);
@@ -30,12 +28,16 @@ export function readingOf(candidates: readonly Candidate[], partitionType?: stri
     }
     return doubt("it has no known signature");
   }
-  if (!EVALUATED.has(content.type))
-    throw new NotEvaluatedError(`free space of ${content.type} is not evaluated`);
+  if (!isEvaluated(content)) throw new NotEvaluatedError(`free space of ${content.type} is not evaluated`);
   if (known && !known.holds.includes(content.type)) {
     doubt(`its partition type (${known.name}) contradicts its content (${content.type})`);
   }
   return content;
+}
+
+/** Whether the free space of such a volume is read. */
+function isEvaluated({ type }: Content): boolean {
+  return type === "LVM2_member" || fileSystemOf(type)?.markUsed !== undefined;
 }
 
 /** The candidates in the whole disk and in each partition, all at their offsets on the disk. */
