@@ -1,11 +1,10 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { appendFile, mkdir, open, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { totalBytes } from "#shared/domain/extents.ts";
 import { markExfatUsed } from "./exfat-usage.ts";
 import { Random } from "./testing/layouts/random.ts";
+import { whileMounted } from "./testing/mounted-by-driver.ts";
 import { copyExtents, createJunkImage, inScratch, isRoot, MIB, tool } from "./testing/test-image.ts";
 import { markedIn } from "./testing/usage-of.ts";
 
@@ -69,21 +68,12 @@ test.each([
   });
 });
 
-/**
- * Mounts with the driver in the foreground: only when it ends is everything written. It takes devices only.
- */
+/** The driver takes devices only. */
 async function withMount(image: string, run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = `${image}.mnt`;
-  await mkdir(folder, { recursive: true });
   const device = tool("losetup", "--find", "--show", image).trim();
-  const driver = spawn("mount.exfat-fuse", ["-d", device, folder], { stdio: "ignore" });
-  const ended = once(driver, "exit");
   try {
-    await expect.poll(() => readFile("/proc/mounts", "utf8"), { timeout: 10_000 }).toContain(folder);
-    await run(folder);
+    await whileMounted(image, (folder) => ["mount.exfat-fuse", "-d", device, folder], run);
   } finally {
-    tool("umount", folder);
-    await ended;
     tool("sh", "-c", `losetup --detach ${device} || ! losetup ${device}`);
   }
 }

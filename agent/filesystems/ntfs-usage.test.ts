@@ -1,11 +1,10 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdir, open, readFile, writeFile } from "node:fs/promises";
+import { open, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { totalBytes } from "#shared/domain/extents.ts";
 import { markNtfsUsed } from "./ntfs-usage.ts";
+import { whileMounted } from "./testing/mounted-by-driver.ts";
 import {
   copyExtents,
   createFiles,
@@ -28,24 +27,8 @@ async function makeImage(folder: string, options: string[] = []): Promise<string
 
 const used = (image: string) => markedIn(image, markNtfsUsed);
 
-/** Mounts with the driver in the foreground: only when it ends is everything written. */
-async function withMount(
-  image: string,
-  options: string,
-  run: (folder: string) => Promise<void>,
-): Promise<void> {
-  const folder = `${image}.mnt`;
-  await mkdir(folder, { recursive: true });
-  const driver = spawn("ntfs-3g", ["-o", `${options},no_detach`, image, folder], { stdio: "ignore" });
-  const ended = once(driver, "exit");
-  try {
-    await expect.poll(() => readFile("/proc/mounts", "utf8"), { timeout: 10_000 }).toContain(folder);
-    await run(folder);
-  } finally {
-    tool("umount", folder);
-    await ended;
-  }
-}
+const withMount = (image: string, options: string, run: (folder: string) => Promise<void>): Promise<void> =>
+  whileMounted(image, (folder) => ["ntfs-3g", "-o", `${options},no_detach`, image, folder], run);
 
 test.each([
   ["clusters of 4 KiB", []],
