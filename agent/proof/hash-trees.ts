@@ -12,8 +12,8 @@ import {
 } from "node:fs";
 import { pathText } from "#shared/path-text.ts";
 import { type LeftOut, MOST_FILE_SYSTEMS, proofText } from "#shared/protocol/proof.ts";
+import { mountIdOf } from "../machine/mount-id.ts";
 import { inOpenFolder, MOST_PATH_BYTES, openBeneath } from "./beneath.ts";
-import { mountIdOf } from "./mount-id.ts";
 import { type FileFacts, type OpenedRegular, openRegular, readFileFacts } from "./read-file.ts";
 import { Turns } from "./turns.ts";
 

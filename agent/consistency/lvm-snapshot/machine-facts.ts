@@ -1,6 +1,5 @@
 import { readDeviceTree } from "../pre-copy/device-tree.ts";
-import { readKernelUsers } from "../pre-copy/kernel-users.ts";
-import { readOpenDevices } from "../pre-copy/open-devices.ts";
+import { readWrittenDevices } from "../pre-copy/kernel-users.ts";
 import { swapDevices } from "../pre-copy/swap-space.ts";
 import type { DeviceTree } from "../pre-copy/volumes-to-freeze.ts";
 import type { Lvm } from "./lvm.ts";
@@ -16,7 +15,7 @@ export async function readFacts(lvm: Lvm): Promise<Facts | undefined> {
   const state = await lvm.look();
   if (!state) return undefined;
   const tree = await readDeviceTree();
-  const open = [...(await readOpenDevices()), ...(await readKernelUsers())];
+  const open = await readWrittenDevices();
   return { state, tree, swaps: await swapDevices(tree), open, ...mountedOf(tree) };
 }
 

@@ -1,7 +1,7 @@
 import { totalBytes } from "#shared/domain/extents.ts";
 import { type DiskSource, openDisk } from "../../disk/disk-source.ts";
+import { contentTypesOf } from "../../filesystems/device-content.ts";
 import type { LvmPhysicalVolume } from "../../filesystems/lvm-volume.ts";
-import { probeCandidates } from "../../filesystems/probe.ts";
 import { isTable } from "../../filesystems/signatures/signature-table.ts";
 import { readerOf } from "../../filesystems/source-reader.ts";
 import type { LocalDisk } from "../consistent-view.ts";
@@ -123,19 +123,10 @@ async function obstacleOfVolume(
     return `${words} is of a kind that was not tried (${live.layout})`;
   if (live.isSuspended) return `${words} is suspended`;
   if (live.device === undefined) return undefined;
-  const content = await contentOfDevice(live.path);
+  const content = await contentTypesOf(live.path);
   const doubtful = content.find((type) => !HARMLESS.has(type) && !isTable(type));
   return doubtful && `${words} holds ${doubtful}, which must not be seen twice`;
 }
 
 const isOwnSnapshot = ({ roles, tags }: LiveVolume): boolean =>
   roles.includes("snapshot") && tags.includes(SNAPSHOT_TAG);
-
-async function contentOfDevice(path: string): Promise<string[]> {
-  const source = await openDisk(path);
-  try {
-    return (await probeCandidates(readerOf(source))).map(({ type }) => type);
-  } finally {
-    await source.close();
-  }
-}

@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
 import { open, readdir, readFile, readlink, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { findMountId } from "../../machine/mount-id.ts";
 import { readAllMounts } from "./all-mounts.ts";
 import { readSuperblocks } from "./superblocks.ts";
 import type { DeviceInTree, DeviceTree } from "./volumes-to-freeze.ts";
@@ -33,8 +34,7 @@ async function mountIdAt(path: string): Promise<string | undefined> {
   const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY).catch(() => undefined);
   if (!folder) return undefined;
   try {
-    const about = await readFile(`/proc/self/fdinfo/${folder.fd}`, "utf8");
-    return /^mnt_id:\s+(\d+)$/m.exec(about)?.[1];
+    return findMountId(folder.fd);
   } finally {
     await folder.close();
   }

@@ -1,10 +1,8 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { openDisk } from "../../disk/disk-source.ts";
-import { probeCandidates } from "../../filesystems/probe.ts";
-import { readerOf } from "../../filesystems/source-reader.ts";
+import { contentTypesOf } from "../../filesystems/device-content.ts";
 import { deviceNumber } from "./device-tree.ts";
-import { isMadeInto } from "./open-devices.ts";
+import { isMadeInto, readOpenDevices } from "./open-devices.ts";
 import type { OpenDevice } from "./raw-volumes.ts";
 
 /** Where the kernel says what it exports to other machines, and which ZFS pools are in use. */
@@ -16,6 +14,11 @@ const PLACES = {
 
 /** Without media, made of nothing that is on a disk, or made by ZFS itself. */
 const NEVER_MEMBERS = /^(?:sr|fd|ram|zram|zd)\d/;
+
+/** The block devices that programs of this machine hold open for writing, or to which its kernel writes. */
+export async function readWrittenDevices(): Promise<OpenDevice[]> {
+  return [...(await readOpenDevices()), ...(await readKernelUsers())];
+}
 
 /**
  * The block devices to which the kernel itself writes, and that no list of file systems or of what devices
@@ -72,14 +75,7 @@ async function poolMembers({ pools }: typeof PLACES): Promise<OpenDevice[]> {
 
 /** Whether its content is that of a pool's member. One that cannot be read is none that is in use. */
 async function hasPoolLabel(path: string): Promise<boolean> {
-  const source = await openDisk(path).catch(() => undefined);
-  if (!source) return false;
-  try {
-    const candidates = await probeCandidates(readerOf(source)).catch(() => []);
-    return candidates.some(({ type }) => type === "zfs_member");
-  } finally {
-    await source.close();
-  }
+  return (await contentTypesOf(path).catch((): string[] => [])).includes("zfs_member");
 }
 
 async function namesIn(folder: string): Promise<string[]> {

@@ -13,10 +13,9 @@ import type { FirstReading, Settling } from "../consistent-view.ts";
 import { isTimeToFreeze } from "./convergence.ts";
 import { readDeviceTree } from "./device-tree.ts";
 import { FrozenFrames } from "./frozen-frames.ts";
-import { readKernelUsers } from "./kernel-users.ts";
+import { readWrittenDevices } from "./kernel-users.ts";
 import type { SettledVolume } from "./live-copy.ts";
 import type { LiveDisk } from "./live-disk.ts";
-import { readOpenDevices } from "./open-devices.ts";
 import { findRawVolumes, type RawVolume } from "./raw-volumes.ts";
 import type { TrackedBases } from "./tracked-bases.ts";
 import {
@@ -261,7 +260,7 @@ export class PreCopyRun {
 
   /** What of these disks the freeze of `volumes` did not stop. */
   async #unfrozen(tree: DeviceTree, volumes: readonly VolumeToFreeze[]): Promise<Unfrozen> {
-    const open = [...(await readOpenDevices()), ...(await readKernelUsers())];
+    const open = await readWrittenDevices();
     const devices = this.#tracked().map(({ device }) => device);
     return {
       raw: await findRawVolumes(tree, devices, open),

@@ -1,6 +1,6 @@
 import { closeSync, openSync } from "node:fs";
+import { mountIdOf } from "../../machine/mount-id.ts";
 import type { Tree } from "../hash-trees.ts";
-import { mountIdOf } from "../mount-id.ts";
 
 /** A folder as if it were the top of a mounted file system. */
 export function wholeTree(place: string, change: Partial<Tree> = {}): Tree {
