@@ -1,6 +1,6 @@
 /**
- * Follows disks from one recovery point to the next: after a restart, a kernel may give two disks each
- * other's names, and a plan has to continue with the ones that it was made for.
+ * Names disks as before: after a restart, a kernel may give two disks each other's names, and a plan has to
+ * continue with the ones that it was made for.
  */
 import { type DiskMark, identifierOf, type SeenDisk } from "./disk-recognition.ts";
 
