@@ -303,3 +303,19 @@ test("the point that the standby equals is not pruned, because the next one is a
   expect(marks.marked).toHaveLength(2);
   expect((await lastRun()).result?.standby).toMatchObject({ state: "applied", leavesRepaired: 2 });
 });
+
+test("by the time a run counts as completed, its plan says which point the standby equals", async () => {
+  await protect({ standbyTargetId: "agt_target" });
+  await fire();
+  const { id, pointId } = await lastRun();
+  const { runs: table, plans } = world.store;
+  const modify = table.modify.bind(table);
+  const seen: unknown[] = [];
+  table.modify = async (...given) => {
+    const changed = await modify(...given);
+    if (changed.state === "completed") seen.push((await plans.get(planId)).standbyPointId);
+    return changed;
+  };
+  await finish(id, { applied: applied(pointId) });
+  expect(seen).toEqual([pointId]);
+});

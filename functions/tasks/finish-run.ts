@@ -51,28 +51,29 @@ interface Deps extends SettleDeps {
 }
 
 /**
- * Completes a run with its result, frees the source, notes the recovery point on the plan, moves the plan's
- * watch, and prunes what the plan does not keep. Repeating it changes nothing. Throws `RunStoppedError` if
- * the plan was deleted.
+ * Notes a run's recovery point on the plan, completes the run with its result, frees the source, moves the
+ * plan's watch, and prunes what the plan does not keep. Repeating it changes nothing. Throws
+ * `RunStoppedError` if the plan was deleted.
  */
 export async function run(input: Input, deps: Deps): Promise<{ state: "completed" }> {
   const { store, clock } = deps;
-  const { runId } = input;
+  const { runId, applied } = input;
   const { record: current, commands } = await store.runs.withCommands(runId);
-  if (current.state !== "completed") requireRunning(runAsOwner(current));
+  const isRepeated = current.state === "completed";
+  if (!isRepeated) requireRunning(runAsOwner(current));
   const result = { ...resultOf(input), ...input.freeze };
-  const ended = await store.runs.modify(runId, (one) => completedRun(one, result, timestamp(clock)));
-  await store.agents.modify(ended.sourceId, (source) => released(source, runId));
-  const point = { id: ended.pointId, heldAt: heldAt(commands) ?? ended.startedAt, runId };
+  const point = { id: current.pointId, heldAt: heldAt(commands) ?? current.startedAt, runId };
   const { changedBytes } = result;
-  const { applied } = input;
-  const before = await store.plans.get(ended.planId);
-  const plan = await store.plans.modify(ended.planId, (one) => {
+  const before = await store.plans.get(current.planId);
+  // A client that sees the run completed may recover from the standby at once.
+  const plan = await store.plans.modify(current.planId, (one) => {
     const noted = pointMade(one, { ...point, changedBytes });
-    return applied && one.standbyTargetId === ended.standbyTargetId
+    return applied && one.standbyTargetId === current.standbyTargetId
       ? standbyAt(noted, applied.pointId)
       : noted;
   });
+  const ended = await store.runs.modify(runId, (one) => completedRun(one, result, timestamp(clock)));
+  await store.agents.modify(ended.sourceId, (source) => released(source, runId));
   await store.audit.addOnce({
     at: ended.endedAt ?? ended.startedAt,
     actor: "causeway",
@@ -81,7 +82,6 @@ export async function run(input: Input, deps: Deps): Promise<{ state: "completed
     outcome: "done",
     details: { planId: ended.planId, pointId: ended.pointId, bytesStored: result.bytesStored },
   });
-  const isRepeated = before.lastPoint?.id === point.id;
   if (!isRepeated) reportRun(ended, before, { log: deps.log, nowMs: clock.now() });
   await moveWatch(plan, deps);
   await prune(plan, deps);
