@@ -12,16 +12,23 @@ const ON_DISK = ["partitionTableUuid", "contentUuid"] as const;
 const WEIGHTS = { serial: 8, wwid: 4, partitionTableUuid: 2, contentUuid: 1 } as const;
 
 /**
- * What a name stands for now. `replaced`: its disk is gone, and another one has the name. `missing`: its disk
- * is gone, or cannot be told from others.
+ * All of a machine's disks, each with a name of its own: that of its mark, or else the kernel's. If another
+ * disk has that name, it gets one that the kernel gives to a disk with a mark. A disk that has grown is still
+ * the same.
  */
-export type Followed = { disk: SeenDisk } | { replaced: SeenDisk } | { missing: true };
+export function nameDisks(marks: readonly DiskMark[], seen: readonly SeenDisk[]): SeenDisk[] {
+  const names = new Map([...disksOf(marks, seen)].map(([{ name }, disk]) => [disk, name]));
+  const isTaken = (name: string) => [...names.values()].includes(name);
+  for (const disk of seen) if (!names.has(disk) && !isTaken(disk.name)) names.set(disk, disk.name);
+  for (const disk of seen) {
+    // There are as many names as disks, so one is free.
+    if (!names.has(disk)) names.set(disk, seen.find(({ name }) => !isTaken(name))?.name ?? disk.name);
+  }
+  return seen.map((disk) => ({ ...disk, name: names.get(disk) ?? disk.name }));
+}
 
-/**
- * Which of the machine's disks each mark is now. One that has grown is still the same. A disk that nothing
- * identifies keeps its name. No disk has two names.
- */
-export function followDisks(marks: readonly DiskMark[], seen: readonly SeenDisk[]): Map<string, Followed> {
+/** Of each mark whose disk is there, and can be told from others, that disk. No disk has two marks. */
+function disksOf(marks: readonly DiskMark[], seen: readonly SeenDisk[]): Map<DiskMark, SeenDisk> {
   const claims = marks.map((mark) => ({ mark, ...bestMatch(mark, seen) }));
   const found = new Map<DiskMark, SeenDisk>();
   for (const disk of seen) {
@@ -30,32 +37,7 @@ export function followDisks(marks: readonly DiskMark[], seen: readonly SeenDisk[
     const winner = most.length === 1 ? most[0] : most.find(({ mark }) => mark.name === disk.name);
     if (winner) found.set(winner.mark, disk);
   }
-  const free = new Set(seen.filter((disk) => ![...found.values()].includes(disk)));
-  return new Map(
-    marks.map((mark): [string, Followed] => {
-      const namesake = [...free].find(({ name }) => name === mark.name);
-      const disk = found.get(mark);
-      if (disk) return [mark.name, { disk }];
-      if (!namesake) return [mark.name, { missing: true }];
-      return [mark.name, isOther(mark, namesake) ? { replaced: namesake } : { disk: namesake }];
-    }),
-  );
-}
-
-/**
- * All of a machine's disks, each with a name of its own: that of its mark, or else the kernel's. If another
- * disk has that name, it gets one that the kernel gives to a disk with a mark.
- */
-export function nameDisks(marks: readonly DiskMark[], seen: readonly SeenDisk[]): SeenDisk[] {
-  const names = new Map<SeenDisk, string>();
-  for (const [name, one] of followDisks(marks, seen)) if ("disk" in one) names.set(one.disk, name);
-  const isTaken = (name: string) => [...names.values()].includes(name);
-  for (const disk of seen) if (!names.has(disk) && !isTaken(disk.name)) names.set(disk, disk.name);
-  for (const disk of seen) {
-    // There are as many names as disks, so one is free.
-    if (!names.has(disk)) names.set(disk, seen.find(({ name }) => !isTaken(name))?.name ?? disk.name);
-  }
-  return seen.map((disk) => ({ ...disk, name: names.get(disk) ?? disk.name }));
+  return found;
 }
 
 /** The disk that has most in common with the mark; of several, the one with its name, or none. */
@@ -68,32 +50,20 @@ function bestMatch(mark: DiskMark, seen: readonly SeenDisk[]): { disk?: SeenDisk
 }
 
 function weightOf(mark: DiskMark, disk: DiskMark): number {
-  if (decides(OF_HARDWARE, mark, disk) === "other") return 0;
+  if (isOther(mark, disk)) return 0;
   const all = [...OF_HARDWARE, ...ON_DISK];
   return all
     .filter((identifier) => isSame(mark, disk, identifier) === true)
     .reduce((sum, identifier) => sum + WEIGHTS[identifier], 0);
 }
 
-/** Whether something says that this is another disk. */
+/** Whether the hardware says that this is another disk. */
 function isOther(mark: DiskMark, disk: DiskMark): boolean {
-  return (decides(OF_HARDWARE, mark, disk) ?? decides(ON_DISK, mark, disk)) === "other";
+  const decides = OF_HARDWARE.find((identifier) => isSame(mark, disk, identifier) !== undefined);
+  return decides !== undefined && isSame(mark, disk, decides) === false;
 }
 
 type Identifier = keyof typeof WEIGHTS;
-
-/** What the first identifier that both have says; `undefined` if there is none. */
-function decides(
-  identifiers: readonly Identifier[],
-  mark: DiskMark,
-  disk: DiskMark,
-): "same" | "other" | undefined {
-  for (const identifier of identifiers) {
-    const same = isSame(mark, disk, identifier);
-    if (same !== undefined) return same ? "same" : "other";
-  }
-  return undefined;
-}
 
 /** `undefined` if one of them does not have this identifier. */
 function isSame(a: DiskMark, b: DiskMark, identifier: Identifier): boolean | undefined {
