@@ -5,7 +5,7 @@ import { basename } from "node:path";
 import { describe, expect, test } from "vitest";
 import { tool, toolOutput } from "../filesystems/testing/test-image.ts";
 import { DelayedWrites } from "./testing/delayed-writes.ts";
-import { FAULTY_PROGRAM, PROGRAM, TrackedDisk, whyUntestable } from "./testing/tracked-disk.ts";
+import { FAULTY_PROGRAM, TrackedDisk, whyUntestable } from "./testing/tracked-disk.ts";
 
 const reason = whyUntestable();
 const LIMIT_MS = 1000;
@@ -220,7 +220,7 @@ describe.skipIf(reason !== undefined)(`a frozen read ${reason ? `(${reason})` : 
   test("is not begun if a mount does not exist, and then nothing is frozen", async () => {
     await using disk = await TrackedDisk.create();
     const args = ["freeze-read", "--pins", disk.pinFolder, "--disk", disk.device, "--mount", disk.mountPoint];
-    const { output } = toolOutput(PROGRAM, ...args, "--mount", "/does/not/exist");
+    const { output } = toolOutput(FAULTY_PROGRAM, ...args, "--mount", "/does/not/exist");
     expect(output).toContain('"code":"no-mount"');
     expect(await canWrite(disk.mountPoint, SOON_MS)).toBe(true);
   });

@@ -78,6 +78,19 @@ describe.skipIf(reason !== undefined)(`a tracker ${reason ? `(${reason})` : ""}`
     expect(grown?.attachedBytes).toBe(disk.copy.length + 2 ** 20);
   });
 
+  test("replaces the programs of another version, and starts again with the disks that those tracked", async () => {
+    await using disk = await TrackedDisk.create({ fileSystem: "none" });
+    const [before] = await disk.tracker.status();
+    // Built from the same sources for another purpose: another version.
+    const other = new TrackerHelper(PROGRAM, { pinFolder: disk.pinFolder });
+    expect(await other.status()).toEqual([]);
+    const [after] = await other.attach([{ path: disk.device, events: "request", identity: "test" }]);
+    expect(after?.generation).not.toBe(before?.generation);
+    write(disk.device, 0);
+    expect((await other.begin(disk.device)).changed.bytes).toBe(GRANULE_BYTES);
+    await expect(disk.tracker.begin(disk.device)).rejects.toThrow("no disk is tracked");
+  });
+
   test("does not track partitions, nor what is no disk", async () => {
     await using disk = await TrackedDisk.create({ fileSystem: "none" });
     tool(

@@ -111,7 +111,7 @@ void load_programs(struct pins *pins, const struct settings *requested)
 	pin_map(object, pins, "heads", "heads");
 	pin_map(object, pins, "counts", "counts");
 	pin_map(object, pins, "inflight", "inflight");
-	pin_map(object, pins, "records", "records_" LAYOUT); /* the last: now the state is whole */
+	pin_map(object, pins, "records", RECORDS_PIN); /* the last: now the state is whole */
 	bpf_object__close(object);
 	if (!pins_open_maps(pins))
 		fail("no-bpf", "the state in %s is not there after it was made", pins->folder);

@@ -51,8 +51,7 @@ static int open_pin(const struct pins *pins, const char *name)
 
 bool pins_open_maps(struct pins *pins)
 {
-	/* The last pin that is made: with it the state is whole. */
-	pins->records = open_pin(pins, "records_" LAYOUT);
+	pins->records = open_pin(pins, RECORDS_PIN);
 	if (pins->records < 0) {
 		if (errno == EPERM || errno == EACCES)
 			fail("permission", "the kernel does not let this process use BPF: %s", strerror(errno));
@@ -108,20 +107,25 @@ void pins_create(struct pins *pins, const char *folder)
 	lock_folder(pins);
 }
 
-void pins_remove(struct pins *pins)
+static void unlink_pins(const struct pins *pins, const char *prefix)
 {
 	struct dirent *entry;
-	DIR *folder;
+	DIR *folder = opendir(pins->folder);
 
-	/* Without its marker the state counts as incomplete, however far this gets. */
-	unlink(pin_path(pins, "records_" LAYOUT));
-	folder = opendir(pins->folder);
 	if (!folder)
 		fail("io", "%s: %s", pins->folder, strerror(errno));
 	while ((entry = readdir(folder)))
-		if (entry->d_name[0] != '.' && unlink(pin_path(pins, entry->d_name)) && errno != ENOENT)
+		if (entry->d_name[0] != '.' && !strncmp(entry->d_name, prefix, strlen(prefix)) &&
+		    unlink(pin_path(pins, entry->d_name)) && errno != ENOENT)
 			fail("io", "%s: %s", pin_path(pins, entry->d_name), strerror(errno));
 	closedir(folder);
+}
+
+void pins_remove(struct pins *pins)
+{
+	/* Without it the state counts as incomplete, however far this gets. */
+	unlink_pins(pins, RECORDS_PREFIX);
+	unlink_pins(pins, "");
 }
 
 __u64 skipped_runs(const struct pins *pins, enum event event)

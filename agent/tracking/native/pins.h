@@ -7,8 +7,13 @@
 #include "shared.h"
 
 #define DEFAULT_PINS "/sys/fs/bpf/causeway/tracker"
-/* Raised when the maps change: an older tracker's state is then replaced, and its disks are scanned. */
+/* Raised when what the helper keeps there comes to mean something else. */
 #define LAYOUT "1"
+/* The last pin that is made: with it the state is whole. It names the compiled programs, too (PROGRAMS is their
+ * hash, by build.sh): what a new version corrects in them must not stay as it was. The state of other programs is
+ * replaced, and its disks are scanned. */
+#define RECORDS_PREFIX "records_"
+#define RECORDS_PIN RECORDS_PREFIX LAYOUT "_" PROGRAMS
 
 enum event { ISSUE, COMPLETE, QUEUE, END, EVENTS };
 extern const char *const event_names[EVENTS];
@@ -27,7 +32,7 @@ const char *bitmap_pin_path(const struct pins *pins, __u32 slot, int which);
 bool pins_open(struct pins *pins, const char *folder);
 /* Makes the folder, mounting the BPF file system if need be, and locks it. */
 void pins_create(struct pins *pins, const char *folder);
-/* Opens the maps of a folder that is locked; false if the state is not whole, or of another layout. */
+/* Opens the maps of a folder that is locked; false if the state is not whole, or of other programs. */
 bool pins_open_maps(struct pins *pins);
 /* Ends all tracking. */
 void pins_remove(struct pins *pins);
