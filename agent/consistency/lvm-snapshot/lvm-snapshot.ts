@@ -15,6 +15,8 @@ import type {
 } from "../consistent-view.ts";
 import { onlyOnce } from "../open-disks.ts";
 import { swapDevices } from "../pre-copy/swap-space.ts";
+import type { DeviceTree } from "../pre-copy/volumes-to-freeze.ts";
+import { isWithin } from "../pre-copy/within.ts";
 import { flushMounted } from "./flush-memory.ts";
 import type { Lvm } from "./lvm.ts";
 import { readFacts } from "./machine-facts.ts";
@@ -111,6 +113,7 @@ async function open(
       opened.push(disk);
       own.push(disk);
     }
+    const inPart = await volumesInPart(found, facts.tree);
     const quietFirst = await inOrderOfWrites(origins);
     const { view: taken, hooks } = await withHooks(deps.hooks, pointId, async () => {
       const made = await deps.snapshots.take(quietFirst);
@@ -124,7 +127,7 @@ async function open(
       opened.push(source);
       sources.set(origin.uuid, source);
     }
-    const view = new OpenView(deps, { facts, disks: own, sources, taken, hooks });
+    const view = new OpenView(deps, { facts, disks: own, sources, inPart, taken, hooks });
     return { ...view.facts, disks: await view.diskViews(allBlocks), close };
   } catch (error) {
     // The cause matters more than a failure to close.
@@ -138,6 +141,15 @@ async function closeInOrder(all: readonly { close(): Promise<void> }[]): Promise
   const failures: unknown[] = [];
   for (const one of all) await one.close().catch((error: unknown) => failures.push(error));
   if (failures.length > 0) throw failures[0];
+}
+
+/** The devices of logical volumes that have bytes on other disks, too. */
+async function volumesInPart(found: readonly SurveyedDisk[], tree: DeviceTree): Promise<Set<string>> {
+  const disks = new Set(found.map(({ device }) => device));
+  const active = new Set(found.flatMap(({ volumes }) => volumes.flatMap(({ live }) => live.device ?? [])));
+  const inPart = new Set<string>();
+  for (const device of active) if (!(await isWithin(tree, device, disks))) inPart.add(device);
+  return inPart;
 }
 
 /** What is outside of LVM, which no snapshot freezes. */
@@ -157,6 +169,8 @@ interface Opened {
   disks: readonly SnapshotDisk[];
   /** The snapshots, by the uuids of their volumes. */
   sources: ReadonlyMap<string, DiskSource>;
+  /** Devices of volumes. */
+  inPart: ReadonlySet<string>;
   taken: Awaited<ReturnType<Snapshots["take"]>>;
   hooks: PointHooks;
 }
@@ -231,7 +245,7 @@ class OpenView {
   }
 
   #volumesOf({ found: { volumes, direct } }: SnapshotDisk): ViewedVolume[] {
-    const { facts, taken } = this.#opened;
+    const { facts, inPart, taken } = this.#opened;
     const apart = taken.snapshots.flatMap(({ origin: { uuid } }) =>
       taken.instant.shared.has(uuid) ? [] : [uuid],
     );
@@ -239,7 +253,8 @@ class OpenView {
       ...volumes.flatMap(({ live: { group, name, uuid, device } }): ViewedVolume[] => {
         if (device === undefined) return [];
         if (facts.swaps.includes(device)) return [{ name: `${group}/${name}`, kind: "swap", instant: 1 }];
-        const kind = facts.freezable.has(device) ? "snapshot" : "raw-snapshot";
+        const frozen = inPart.has(device) ? "part-snapshot" : "snapshot";
+        const kind = facts.freezable.has(device) ? frozen : "raw-snapshot";
         // 1 if it is not apart.
         return [{ name: `${group}/${name}`, kind, instant: apart.indexOf(uuid) + 2 }];
       }),

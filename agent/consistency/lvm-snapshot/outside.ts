@@ -1,11 +1,6 @@
 import type { OpenDevice } from "../pre-copy/raw-volumes.ts";
-import {
-  type DeviceTree,
-  deviceOfFile,
-  devicesWith,
-  deviceUnder,
-  lookBelow,
-} from "../pre-copy/volumes-to-freeze.ts";
+import { type DeviceTree, devicesWith, deviceUnder, lookBelow } from "../pre-copy/volumes-to-freeze.ts";
+import { isWithin } from "../pre-copy/within.ts";
 
 /** What uses a disk, by device numbers in /sys. */
 export interface Users {
@@ -18,8 +13,6 @@ export interface Users {
 
 /** Where file systems are mounted that only a boot loader's update writes to. */
 const BOOT = /^\/(?:boot|efi)(?:\/|$)/;
-/** Ends a search in devices that the kernel describes in a circle. */
-const DEEPEST = 16;
 
 /**
  * Why a disk cannot be read by snapshots of these logical volumes: something else on it is in use and may
@@ -63,24 +56,4 @@ async function mountPoints(tree: DeviceTree): Promise<Map<string, string[]>> {
 
 async function isPartitionOf(tree: DeviceTree, device: string, disk: string): Promise<boolean> {
   return (await tree.describe(device))?.partition?.disk === disk;
-}
-
-/** Whether every byte of a device is in one of these volumes, perhaps through other devices. */
-async function isWithin(
-  tree: DeviceTree,
-  device: string,
-  volumes: ReadonlySet<string>,
-  left = DEEPEST,
-): Promise<boolean> {
-  if (volumes.has(device)) return true;
-  const about = left > 0 ? await tree.describe(device) : undefined;
-  if (!about) return false;
-  const file = about.backingFile === undefined ? undefined : await deviceOfFile(tree, about.backingFile);
-  const lower = [
-    ...about.parts,
-    ...(about.partition ? [about.partition.disk] : []),
-    ...(file === undefined ? [] : [file]),
-  ];
-  const within = await Promise.all(lower.map((one) => isWithin(tree, one, volumes, left - 1)));
-  return within.length > 0 && within.every(Boolean);
 }

@@ -31,6 +31,17 @@ test("what no freeze reaches is as after a power failure, and is named", () => {
   );
 });
 
+test("a volume of which other disks have a part is as after a power failure, although it was frozen", () => {
+  const data: ViewedVolume = { name: "vg0/data", kind: "part-snapshot", instant: 1 };
+  expect(snapshotCopyOf(copy([root, data], { isPrepared: true }))).toMatchObject({
+    consistency: "crash",
+    volumes: [{ consistency: "application" }, { consistency: "crash" }],
+  });
+  expect(remarkOnSnapshots(copy([root, data]))).toBe(
+    "vg0/data is on further disks that this recovery point lacks",
+  );
+});
+
 test("volumes of several instants make no consistent disk, and the point says which share one", () => {
   const home: ViewedVolume = { name: "vg0/home", kind: "snapshot", instant: 2 };
   const several = { isOneInstant: false };

@@ -7,10 +7,11 @@ export interface ViewedVolume {
   /** `group/root`, `partition 2`. */
   name: string;
   /**
-   * `snapshot`: of a mounted file system that LVM froze. `raw-snapshot`: of any other content. `partition`:
-   * of a file system outside of LVM, read directly. `swap`: only its header was copied.
+   * `snapshot`: of a mounted file system that LVM froze. `part-snapshot`: of one that has bytes on disks that
+   * the view does not have. `raw-snapshot`: of any other content. `partition`: of a file system outside of
+   * LVM, read directly. `swap`: only its header was copied.
    */
-  kind: "snapshot" | "raw-snapshot" | "partition" | "swap";
+  kind: "snapshot" | "part-snapshot" | "raw-snapshot" | "partition" | "swap";
   /** Volumes with the same number show one instant; that of most volumes is 1. */
   instant: number;
 }
@@ -57,6 +58,7 @@ export function snapshotCopyOf({
 export function remarkOnSnapshots({ volumes, changed }: SnapshotCopy): string | undefined {
   const alone = volumes.filter(({ instant }) => instant !== 1).map(({ name }) => name);
   const others = volumes.flatMap(({ name, kind }) => {
+    if (kind === "part-snapshot") return [`${name} is on further disks that this recovery point lacks`];
     if (kind === "raw-snapshot") return [`${name} was not frozen`];
     return kind === "partition" ? [`${name} is outside of LVM`] : [];
   });

@@ -48,6 +48,17 @@ test("a read-only volume that cannot be frozen does not make its disk less consi
   expect(remarkOn(settlement)).toBeUndefined();
 });
 
+test("a volume of which other disks have a part is as after a power failure, although it was frozen", () => {
+  const volumes = [root, { name: "vg-data", type: "xfs", state: "in-part" } as const];
+  expect(liveCopyOf({ volumes, isPrepared: true })).toMatchObject({
+    consistency: "crash",
+    volumes: [{ consistency: "application" }, { name: "vg-data", consistency: "crash" }],
+  });
+  expect(remarkOn({ volumes, isPrepared: true })).toBe(
+    "vg-data (xfs) is on further disks that this recovery point lacks",
+  );
+});
+
 test("a disk without any mounted volume is as after a power failure", () => {
   expect(liveCopyOf({ volumes: [], isPrepared: true }).consistency).toBe("crash");
 });

@@ -9,7 +9,7 @@ export interface SettledVolume {
   name: string;
   /** `swap` for swap space, the program that writes to a raw volume, or the type of the file system. */
   type: string;
-  state: FreezeState | "left-out" | "raw" | "hidden" | "read-only";
+  state: FreezeState | "left-out" | "raw" | "hidden" | "read-only" | "in-part";
 }
 
 /**
@@ -21,7 +21,8 @@ export type Settlement = { volumes: readonly SettledVolume[]; isPrepared: boolea
 /**
  * What a recovery point says of a disk that was copied while it was in use. Each volume whose file system was
  * frozen, or did not change because it is read-only, is `application` consistent if hooks had prepared the
- * applications, else `file-system` consistent; another one is as after a power failure.
+ * applications, else `file-system` consistent; another one is as after a power failure, and so is one of which
+ * the point has only a part.
  */
 export function liveCopyOf(settlement: Settlement): CopyView {
   if ("failure" in settlement) return inconsistentCopy(settlement.failure);
@@ -37,7 +38,7 @@ export function liveCopyOf(settlement: Settlement): CopyView {
 }
 
 /** Images of programs (snap's) are mounted read-only, and their file system has no freeze. */
-function isWhole(state: SettledVolume["state"]): boolean {
+export function isWhole(state: SettledVolume["state"]): boolean {
   return state === "frozen" || state === "read-only";
 }
 
@@ -46,6 +47,7 @@ const WORDS: Record<SettledVolume["state"], string> = {
   "read-only": "is read-only",
   "left-out": "is swap space: only its header is copied",
   raw: "is written to without a file system, which a freeze does not stop",
+  "in-part": "is on further disks that this recovery point lacks",
   hidden: "is mounted where the agent cannot see it, so it was not frozen",
   unsupported: "cannot be frozen",
   busy: "was frozen by another program",

@@ -14,7 +14,7 @@ import { isTimeToFreeze } from "./convergence.ts";
 import { readDeviceTree } from "./device-tree.ts";
 import { FrozenFrames } from "./frozen-frames.ts";
 import { readWrittenDevices } from "./kernel-users.ts";
-import type { SettledVolume } from "./live-copy.ts";
+import { isWhole, type SettledVolume } from "./live-copy.ts";
 import type { LiveDisk } from "./live-disk.ts";
 import { findRawVolumes, type RawVolume } from "./raw-volumes.ts";
 import type { TrackedBases } from "./tracked-bases.ts";
@@ -25,6 +25,7 @@ import {
   type HiddenVolume,
   type VolumeToFreeze,
 } from "./volumes-to-freeze.ts";
+import { isWithin } from "./within.ts";
 
 interface RunDeps {
   tracker: Tracker;
@@ -47,9 +48,12 @@ export interface FreezeLimits {
 /** Too much changed: a moment later it may be less. `fstrim` marks all free space as changed. */
 const BURSTS: readonly FreezeOutcome[] = ["time-limit", "byte-limit"];
 
+/** What a freeze does not make whole. */
 interface Unfrozen {
   raw: readonly RawVolume[];
   hidden: readonly HiddenVolume[];
+  /** Mount points of file systems that have bytes outside of the disks whose copies have its instant. */
+  inPart: ReadonlySet<string>;
 }
 
 /** The readings that follow the first one, until all disks have one instant. */
@@ -213,7 +217,6 @@ export class PreCopyRun {
 
   async #end({ readAgain }: Settling, read: FrozenRead, volumes: readonly VolumeToFreeze[]): Promise<void> {
     const tree = await readDeviceTree();
-    const unfrozen = await this.#unfrozen(tree, volumes);
     for (const disk of this.#tracked()) {
       const frozen = read.frames.filter((frame) => frame.disk === disk.path);
       await this.#store(readAgain, disk, frozen);
@@ -221,6 +224,8 @@ export class PreCopyRun {
       const gap = status ? disk.gapUntil(status) : "the tracker did not say how it is";
       if (gap !== undefined) this.#failures.set(disk.name, `the tracker cannot be trusted: ${gap}`);
     }
+    // Now that it is known whose copies have the instant of the freeze.
+    const unfrozen = await this.#unfrozen(tree, volumes);
     const missing = new Map<string, string>();
     for (const disk of this.#tracked()) {
       const why = await disk.whyLeftOutIsMissing(tree);
@@ -258,13 +263,14 @@ export class PreCopyRun {
     );
   }
 
-  /** What of these disks the freeze of `volumes` did not stop. */
+  /** What of these disks the freeze of `volumes` did not stop, or not all of. */
   async #unfrozen(tree: DeviceTree, volumes: readonly VolumeToFreeze[]): Promise<Unfrozen> {
     const open = await readWrittenDevices();
     const devices = this.#tracked().map(({ device }) => device);
     return {
       raw: await findRawVolumes(tree, devices, open),
       hidden: await findHiddenVolumes(tree, devices, volumes),
+      inPart: await mountPointsInPart(tree, volumes, new Set(devices)),
     };
   }
 
@@ -304,15 +310,27 @@ function missedBlocks(found: FirstReading | undefined, changed: readonly BlockSe
   return (found?.differing ?? []).filter((block) => !isMarked(block)).length;
 }
 
+async function mountPointsInPart(
+  tree: DeviceTree,
+  volumes: readonly VolumeToFreeze[],
+  disks: ReadonlySet<string>,
+): Promise<Set<string>> {
+  const inPart = new Set<string>();
+  for (const { devices, mountPoint } of volumes)
+    for (const device of devices) if (!(await isWithin(tree, device, disks))) inPart.add(mountPoint);
+  return inPart;
+}
+
 function settled(
   { device, leftOut }: LiveDisk,
   { mounts }: FrozenRead,
-  { volumes, raw, hidden }: { volumes: readonly VolumeToFreeze[] } & Unfrozen,
+  { volumes, raw, hidden, inPart }: { volumes: readonly VolumeToFreeze[] } & Unfrozen,
 ): SettledVolume[] {
   const own = volumes.filter(({ disks }) => disks.includes(device));
   const frozen = own.map(({ name, type, mountPoint, isReadOnly }): SettledVolume => {
-    const state = mounts.find(({ path }) => path === mountPoint)?.state ?? "not-tried";
-    return { name, type, state: isReadOnly && state === "unsupported" ? "read-only" : state };
+    const frozenState = mounts.find(({ path }) => path === mountPoint)?.state ?? "not-tried";
+    const state = isReadOnly && frozenState === "unsupported" ? "read-only" : frozenState;
+    return { name, type, state: isWhole(state) && inPart.has(mountPoint) ? "in-part" : state };
   });
   return [
     ...frozen,
