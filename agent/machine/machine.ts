@@ -9,8 +9,8 @@ import { withTimeLimit } from "./time-limit.ts";
  * because something is absent.
  */
 export interface Machine {
-  /** At most a mebibyte of a file; `undefined` if it cannot be read. */
-  read(path: string): Promise<Buffer | undefined>;
+  /** The start of a file, at most a mebibyte by default; `undefined` if it cannot be read. */
+  read(path: string, mostBytes?: number): Promise<Buffer | undefined>;
   /** The names in a folder, sorted; none if it cannot be read. */
   list(path: string): Promise<string[]>;
   /** Where a link finally leads. */
@@ -45,8 +45,8 @@ export class LocalMachine implements Machine {
     this.#answerLimitMs = answerLimitMs;
   }
 
-  read(path: string): Promise<Buffer | undefined> {
-    return withTimeLimit(readWhole(path), this.#answerLimitMs, () => undefined);
+  read(path: string, mostBytes: number = READ_LIMIT_BYTES): Promise<Buffer | undefined> {
+    return withTimeLimit(readStart(path, mostBytes), this.#answerLimitMs, () => undefined);
   }
 
   list(path: string): Promise<string[]> {
@@ -107,7 +107,7 @@ export async function runOrThrow(
     );
 }
 
-async function readWhole(path: string): Promise<Buffer | undefined> {
+async function readStart(path: string, mostBytes: number): Promise<Buffer | undefined> {
   try {
     const file = await open(path, "r");
     try {
@@ -117,8 +117,8 @@ async function readWhole(path: string): Promise<Buffer | undefined> {
       for (;;) {
         const { bytesRead } = await file.read(bytes, length, bytes.length - length, null);
         length += bytesRead;
-        if (bytesRead === 0 || length === READ_LIMIT_BYTES) return bytes.subarray(0, length);
-        if (length === bytes.length) bytes = Buffer.concat([bytes], Math.min(4 * length, READ_LIMIT_BYTES));
+        if (bytesRead === 0 || length === mostBytes) return bytes.subarray(0, length);
+        if (length === bytes.length) bytes = Buffer.concat([bytes], Math.min(4 * length, mostBytes));
       }
     } finally {
       await file.close();

@@ -16,6 +16,9 @@ export interface RootedMount extends Mount {
   root: string;
 }
 
+/** A host of thousands of containers has a hundred thousand mounts, each of some hundred bytes. */
+const MOST_BYTES = 64 * 2 ** 20;
+
 /** Where block devices are in use on this machine. */
 export class Mounts {
   readonly all: readonly Mount[];
@@ -30,7 +33,7 @@ export class Mounts {
   }
 
   static async read(machine: Machine): Promise<Mounts> {
-    const mounts = parseMountInfo((await readText(machine, "/proc/self/mountinfo")) ?? "");
+    const mounts = await readMountInfo(machine, "/proc/self/mountinfo");
     const swaps = (await readText(machine, "/proc/swaps")) ?? "";
     const known = new Set(mounts.map(({ device }) => device));
     const elsewhere = (await readOtherNamespaces(machine)).filter(({ device }) => !known.has(device));
@@ -72,9 +75,17 @@ async function readOtherNamespaces(machine: Machine): Promise<Mount[]> {
     const namespace = await machine.resolve(`/proc/${process}/ns/mnt`);
     if (seen.has(namespace)) continue;
     seen.add(namespace);
-    found.push(...parseMountInfo((await readText(machine, `/proc/${process}/mountinfo`)) ?? ""));
+    for (const mount of await readMountInfo(machine, `/proc/${process}/mountinfo`)) found.push(mount);
   }
   return found;
+}
+
+/** None if the file cannot be read. Throws if it is too long: a mount that is overlooked is a disk in use. */
+async function readMountInfo(machine: Machine, path: string): Promise<RootedMount[]> {
+  const bytes = await machine.read(path, MOST_BYTES);
+  if (bytes && bytes.length >= MOST_BYTES)
+    throw new Error(`${path} has ${MOST_BYTES} bytes or more, so it is not known which disks are in use`);
+  return parseMountInfo(bytes?.toString("utf8") ?? "");
 }
 
 /**
