@@ -91,6 +91,19 @@ describe.skipIf(reason !== undefined)(`a tracker ${reason ? `(${reason})` : ""}`
     await expect(disk.tracker.begin(disk.device)).rejects.toThrow("no disk is tracked");
   });
 
+  test("forgets disks that were removed when another one is attached", async () => {
+    await using disk = await TrackedDisk.create({ fileSystem: "none" });
+    const attach = (path: string) => disk.tracker.attach([{ path, events: "request", identity: "" }]);
+    const second = `${disk.image}.second`;
+    writeFileSync(second, Buffer.alloc(2 ** 20));
+    const removed = tool("losetup", "--find", "--show", second).trim();
+    await attach(removed);
+    expect(await disk.tracker.status()).toHaveLength(2);
+    tool("losetup", "--detach", removed);
+    const [after] = await attach(disk.device);
+    expect(await disk.tracker.status()).toMatchObject([{ generation: after?.generation }]);
+  });
+
   test("does not track partitions, nor what is no disk", async () => {
     await using disk = await TrackedDisk.create({ fileSystem: "none" });
     tool(

@@ -39,6 +39,29 @@ static bool is_same(const struct record *a, const struct record *b)
 	       !strcmp(a->boot_id, b->boot_id);
 }
 
+/* Whether what was attached here is not there any more, or another disk has its number. */
+static bool is_gone(const struct pins *pins, __u32 device, const struct tracked_disk *disk)
+{
+	struct record record;
+
+	read_record(pins, disk->slot, &record);
+	return !disk_bytes(device) || disk_sequence(device) != record.disk_sequence;
+}
+
+void detach_gone_disks(const struct pins *pins)
+{
+	__u32 devices[MAX_DISKS], *previous = 0;
+	struct tracked_disk disk;
+	unsigned count = 0;
+
+	/* All keys first: the next one after a key that was deleted is the first one. */
+	while (count < MAX_DISKS && !bpf_map_get_next_key(pins->disks, previous, &devices[count]))
+		previous = &devices[count++];
+	for (unsigned i = 0; i < count; i++)
+		if (find_tracked(pins, devices[i], &disk) && is_gone(pins, devices[i], &disk))
+			detach_disk(pins, devices[i], &disk);
+}
+
 static __u32 free_slot(const struct pins *pins)
 {
 	bool taken[MAX_DISKS] = {};

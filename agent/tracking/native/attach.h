@@ -12,6 +12,8 @@ struct attachment {
 
 /* Tracks a disk from now on. A disk that is tracked already, as this very disk with this size, stays so. */
 void attach_disk(const struct pins *pins, const struct attachment *attachment);
+/* Frees the slots of disks that were removed: of those that are plugged in again and again, each is another one. */
+void detach_gone_disks(const struct pins *pins);
 void detach_disk(const struct pins *pins, __u32 device, const struct tracked_disk *disk);
 
 #endif

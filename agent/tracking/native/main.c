@@ -47,6 +47,7 @@ static void attach(const struct options *options)
 		pins_remove(&pins);
 		load_programs(&pins, &options->settings);
 	}
+	detach_gone_disks(&pins);
 	for (unsigned i = 0; i < options->disk_count; i++)
 		attach_disk(&pins, &options->disks[i]);
 	for (unsigned i = 0; i < options->disk_count; i++) {
