@@ -51,7 +51,7 @@ import { allowOnlyFenced, allowOnlyIfArmed } from "../restart/restart-rules.ts";
 import { SavedStates } from "../restart/saved-states.ts";
 import { KeptMaps } from "../store/kept-maps.ts";
 import { whyUntracked } from "../tracking/disk-facts.ts";
-import { findTrackerProgram, TrackerHelper } from "../tracking/helper.ts";
+import { findTrackerProgram, pinFolderOf, TrackerHelper } from "../tracking/helper.ts";
 import type { Role, RoleOptions } from "./role.ts";
 
 /** Boot images are kept in memory: on the disk they would become a part of the clone. */
@@ -181,7 +181,9 @@ function keptMapsOf({ cloud, dataDir, log, now }: RoleOptions): KeptMaps {
 /** `undefined` if the tracker's program is not installed. */
 function preCopyOf(deps: Omit<PreCopyDeps, "tracker">): ConditionalView | undefined {
   const program = findTrackerProgram();
-  return program === undefined ? undefined : preCopyView({ ...deps, tracker: new TrackerHelper(program) });
+  if (program === undefined) return undefined;
+  const tracker = new TrackerHelper(program, { pinFolder: pinFolderOf(deps.dataDir) });
+  return preCopyView({ ...deps, tracker });
 }
 
 /** The machine as it is now. Disks keep the names that the operator gave them, or else their first ones. */

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { BlockSet } from "#shared/domain/block-set.ts";
 import { TrackerFailedError, TrackingUnavailableError } from "#shared/errors.ts";
 import type { DiskStatus } from "./disk-status.ts";
@@ -24,15 +25,24 @@ export function findTrackerProgram(): string | undefined {
   return places.find((path) => existsSync(path));
 }
 
+/**
+ * Where the tracker of the agent with this folder has its state, in the BPF file system. A recovery point of
+ * one agent forgets the marks that it has read, so another agent on the same machine needs marks of its own.
+ */
+export function pinFolderOf(dataDir: string): string {
+  const name = createHash("sha256").update(resolve(dataDir)).digest("hex").slice(0, 16);
+  return `/sys/fs/bpf/causeway/tracker_${name}`;
+}
+
 /** The tracker in the kernel, through the program `causeway-tracker`; each call runs it once. */
 export class TrackerHelper implements Tracker {
   readonly #program: string;
   readonly #pins: readonly string[];
 
   /** `pinFolder`: its state in the BPF file system. Each folder is a tracker of its own. */
-  constructor(program: string, { pinFolder }: { pinFolder?: string } = {}) {
+  constructor(program: string, { pinFolder }: { pinFolder: string }) {
     this.#program = program;
-    this.#pins = pinFolder === undefined ? [] : ["--pins", pinFolder];
+    this.#pins = ["--pins", pinFolder];
   }
 
   async attach(disks: readonly DiskToTrack[]): Promise<DiskStatus[]> {

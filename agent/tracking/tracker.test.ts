@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { TrackerFailedError, TrackingUnavailableError } from "#shared/errors.ts";
 import { tool } from "../filesystems/testing/test-image.ts";
 import { readDiskFacts } from "./disk-facts.ts";
-import { TrackerHelper } from "./helper.ts";
+import { pinFolderOf, TrackerHelper } from "./helper.ts";
 import { kindOfDisk } from "./kind-of-disk.ts";
 import { GRANULE_BYTES, PROGRAM, TrackedDisk, whyUntestable } from "./testing/tracked-disk.ts";
 
@@ -91,6 +91,33 @@ describe.skipIf(reason !== undefined)(`a tracker ${reason ? `(${reason})` : ""}`
     await expect(disk.tracker.begin(disk.device)).rejects.toThrow("no disk is tracked");
   });
 
+  test("has each change for both of two agents on one machine, whichever commits first", async () => {
+    await using disk = await TrackedDisk.create({ fileSystem: "none" });
+    const pinFolders = ["one", "two"].map((name) => pinFolderOf(`${disk.image}.${name}`));
+    const [one, two] = pinFolders.map((pinFolder) => new TrackerHelper(PROGRAM, { pinFolder })) as [
+      TrackerHelper,
+      TrackerHelper,
+    ];
+    const { device } = disk;
+    const changed = async (tracker: TrackerHelper) => (await tracker.begin(device)).changed.bytes;
+    try {
+      for (const tracker of [one, two])
+        await tracker.attach([{ path: device, events: "request", identity: "" }]);
+      write(device, 0);
+      expect(await changed(one)).toBe(GRANULE_BYTES);
+      write(device, 9 * GRANULE_BYTES);
+      expect(await changed(two)).toBe(2 * GRANULE_BYTES);
+      for (const tracker of [two, one]) {
+        await tracker.clear(device);
+        await tracker.commit(device, 0);
+      }
+      expect([await changed(one), await changed(two)]).toEqual([GRANULE_BYTES, 0]);
+    } finally {
+      for (const tracker of [one, two]) await tracker.detach();
+      for (const pinFolder of pinFolders) rmdirSync(pinFolder);
+    }
+  });
+
   test("forgets disks that were removed when another one is attached", async () => {
     await using disk = await TrackedDisk.create({ fileSystem: "none" });
     const attach = (path: string) => disk.tracker.attach([{ path, events: "request", identity: "" }]);
@@ -151,10 +178,12 @@ describe.skipIf(reason !== undefined)(`a tracker ${reason ? `(${reason})` : ""}`
   );
 
   test("says so if its program is missing, or its output is cut off", async () => {
-    await expect(new TrackerHelper("/does/not/exist").status()).rejects.toThrow(TrackingUnavailableError);
-    await expect(new TrackerHelper("/bin/true").status()).rejects.toThrow("not whole");
-    await expect(new TrackerHelper("/bin/echo").status()).rejects.toThrow("something unknown");
-    const nothing = new TrackerHelper(PROGRAM, { pinFolder: "/sys/fs/bpf/causeway/none" });
+    const helper = (program: string) =>
+      new TrackerHelper(program, { pinFolder: "/sys/fs/bpf/causeway/none" });
+    await expect(helper("/does/not/exist").status()).rejects.toThrow(TrackingUnavailableError);
+    await expect(helper("/bin/true").status()).rejects.toThrow("not whole");
+    await expect(helper("/bin/echo").status()).rejects.toThrow("something unknown");
+    const nothing = helper(PROGRAM);
     expect(await nothing.status()).toEqual([]);
     await expect(nothing.begin("/dev/loop0")).rejects.toThrow("no disk is tracked");
   });

@@ -159,7 +159,8 @@ export class ProtectedSite implements AsyncDisposable {
 /** The tracker's program: with pins of its own, and a copy before each thaw, named by its time in ms. */
 function trackerOf(disk: DiskInUse): string {
   const copy = `at=${disk.folder}/frozen/$(date +%s%3N); ${disk.copyTo("$at")}`;
-  const call = `exec '${FAULTY_PROGRAM}' "$command" --pins '${disk.pinFolder}' "$@"`;
+  // Of two options of one name the last one counts.
+  const call = `exec '${FAULTY_PROGRAM}' "$command" "$@" --pins '${disk.pinFolder}'`;
   return `#!/bin/sh
 command=$1
 shift
