@@ -96,6 +96,8 @@ export const HelperLine = z.discriminatedUnion("type", [
   z.object({ type: z.literal("runs"), runs: z.array(z.tuple([Count, Count.positive()])) }),
   z.object({ type: z.literal("end"), granules: Count }),
   Freeze.extend({ type: z.literal("freeze") }),
+  /** What the note of a killed freeze had: thawed now, or why not. */
+  z.object({ type: z.literal("thawed"), path: Text, error: Text }),
   /** Index of the disk, offset, and length of what was read. */
   z.object({ type: z.literal("frames"), frames: z.array(z.tuple([Count, Count, Count.positive()])) }),
   /** After this line come this many bytes. */

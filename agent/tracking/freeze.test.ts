@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { basename } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { tool, toolOutput } from "../filesystems/testing/test-image.ts";
 import { DelayedWrites } from "./testing/delayed-writes.ts";
 import { FAULTY_PROGRAM, TrackedDisk, whyUntestable } from "./testing/tracked-disk.ts";
@@ -41,6 +41,29 @@ describe.skipIf(reason !== undefined)(`a frozen read ${reason ? `(${reason})` : 
     child.kill("SIGKILL");
     await ended;
     expect(await canWrite(disk.mountPoint, SOON_MS)).toBe(true);
+  });
+
+  test("that is killed together with its watchdog is thawed by the next start of the agent", async () => {
+    await using disk = await TrackedDisk.create();
+    // As on every machine with systemd.
+    tool("sh", "-ec", "mkdir -p /run/causeway; mount -t tmpfs tmpfs /run/causeway");
+    onTestFinished(() => void tool("umount", "/run/causeway"));
+    const { child, ended } = await startFrozenRead(disk, "exec sleep 5 >&- 2>&-");
+    const watchdog = tool("pgrep", "--parent", String(child.pid), "--full", "freeze-read").trim();
+    expect(watchdog).toMatch(/^\d+$/);
+    for (const pid of [Number(watchdog), Number(child.pid)]) process.kill(pid, "SIGKILL");
+    await ended;
+    expect(await canWrite(disk.mountPoint, 200)).toBe(false);
+    expect(await disk.tracker.thaw()).toEqual([{ path: disk.mountPoint, error: "" }]);
+    expect(await canWrite(disk.mountPoint, SOON_MS)).toBe(true);
+    tool("fsfreeze", "--freeze", disk.mountPoint);
+    try {
+      // Another program's.
+      expect(await disk.tracker.thaw()).toEqual([]);
+      expect(await canWrite(disk.mountPoint, 200)).toBe(false);
+    } finally {
+      tool("fsfreeze", "--unfreeze", disk.mountPoint);
+    }
   });
 
   test("ends at its limit, and what it did not read comes with the next pass", async () => {

@@ -10,6 +10,7 @@ export interface HelperOutput {
   /** Runs of granules: the first, and how many. */
   runs: [first: number, count: number][];
   freeze: LineOf<"freeze"> | undefined;
+  thawed: Pick<LineOf<"thawed">, "path" | "error">[];
   /** With the index of their disk. */
   frames: { disk: number; offset: number; bytes: Buffer }[];
   error: LineOf<"error"> | undefined;
@@ -25,6 +26,7 @@ export function parseHelperOutput(output: Buffer): HelperOutput {
     disks: [],
     runs: [],
     freeze: undefined,
+    thawed: [],
     frames: [],
     error: undefined,
     isWhole: false,
@@ -63,6 +65,9 @@ function add(parsed: HelperOutput, line: Exclude<HelperLine, { type: "data" } | 
       break;
     case "freeze":
       parsed.freeze = line;
+      break;
+    case "thawed":
+      parsed.thawed.push({ path: line.path, error: line.error });
       break;
     case "error":
       parsed.error = line;

@@ -103,6 +103,14 @@ export class TrackerHelper implements Tracker {
     };
   }
 
+  /**
+   * Thaws what a frozen read left that was killed together with its watchdog; `error` is empty where that
+   * succeeded. Usually there is nothing.
+   */
+  async thaw(): Promise<HelperOutput["thawed"]> {
+    return (await this.#run("thaw")).thawed;
+  }
+
   async #pass(command: "begin" | "swap", disk: string): Promise<Pass> {
     const output = await this.#run(command, "--disk", disk);
     const status = onlyStatus(output);

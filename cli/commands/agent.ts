@@ -8,6 +8,7 @@ import { type FirstStart, installedAgent, setUpAgent } from "#agent/installed-ag
 import { LocalMachine } from "#agent/machine/machine.ts";
 import { IMAGES_FOLDER } from "#agent/roles/target.ts";
 import { restartOnce } from "#agent/threads/lean-process.ts";
+import { thawLeftFrozen } from "#agent/tracking/left-frozen.ts";
 import { lockFolder } from "#shared/data-folder/lock.ts";
 import { makeFolder } from "#shared/data-folder/make-folder.ts";
 import { makePrivateFolder } from "#shared/data-folder/private-folder.ts";
@@ -75,6 +76,7 @@ export const agent: CliCommand = {
   positionals: [],
   async run(call) {
     const dataDir = resolve(requiredOption(call, "data", this.name));
+    for (const line of await thawLeftFrozen(dataDir)) call.terminal.err(`${line}\n`);
     makePrivateFolder(dataDir, [IMAGES_FOLDER]);
     const now = () => new Date();
     using _lock = lockFolder(dataDir, "causeway agent", now);

@@ -266,7 +266,7 @@ void freeze_read(const struct options *options)
 	for (unsigned i = 0; i < options->mount_count; i++)
 		reading.mounts[i].path = options->mounts[i];
 	/* Before the memory is reserved: the watchdog would lock a copy of it. */
-	prepare_freeze(&reading.freeze, reading.mounts, options->mount_count);
+	prepare_freeze(&reading.freeze, options->pins, reading.mounts, options->mount_count);
 	reading.capacity = options->limit_bytes;
 	reading.memory = reserve(reading.capacity + MAX_READ_BYTES);
 	reading.frame_capacity = reading.capacity / GRANULE_BYTES + MAX_DISKS;

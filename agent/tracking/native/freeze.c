@@ -13,6 +13,7 @@
 #include <linux/fs.h>
 #include "btrfs.h"
 #include "freeze.h"
+#include "freeze-note.h"
 #include "output.h"
 
 #define RETRY_MS 20
@@ -71,6 +72,7 @@ static void watch(struct mount *mounts, unsigned count, int pipe)
 			continue;
 		if (length != sizeof message) { /* the other process is gone */
 			thaw_what_is_ours(mounts, count);
+			note_end();
 			_exit(0);
 		}
 		if (message.kind == ENDS)
@@ -92,6 +94,7 @@ static void tell_watchdog(const struct freeze *freeze, struct message message)
 static void set_state(struct freeze *freeze, unsigned mount, enum freeze_state state)
 {
 	freeze->mounts[mount].state = state;
+	note_frozen(mount, state == FREEZING || state == FROZEN);
 	tell_watchdog(freeze, (struct message){ .kind = BECAME, .mount = mount, .state = state });
 }
 
@@ -126,7 +129,7 @@ static void start_watchdog(struct freeze *freeze)
 	freeze->watchdog = ends[1];
 }
 
-void prepare_freeze(struct freeze *freeze, struct mount *mounts, unsigned count)
+void prepare_freeze(struct freeze *freeze, const char *pins_folder, struct mount *mounts, unsigned count)
 {
 	*freeze = (struct freeze){ .mounts = mounts, .count = count, .deadline = ~0ULL };
 	for (unsigned i = 0; i < count; i++) {
@@ -134,6 +137,7 @@ void prepare_freeze(struct freeze *freeze, struct mount *mounts, unsigned count)
 		if (mounts[i].fd < 0)
 			fail("no-mount", "%s: %s", mounts[i].path, strerror(errno));
 	}
+	note_begin(pins_folder, mounts, count);
 	/* A signal must not end this process while something is frozen; SIGPIPE would, if the watchdog is gone. */
 	block_signals();
 	start_watchdog(freeze);
@@ -188,6 +192,7 @@ void thaw_all(struct freeze *freeze)
 	for (unsigned i = freeze->count; i-- > 0;)
 		if (freeze->mounts[i].state == FROZEN && ioctl(freeze->mounts[i].fd, FITHAW, 0))
 			freeze->mounts[i].was_thawed = true;
+	note_end();
 	tell_watchdog(freeze, (struct message){ .kind = ENDS });
 	close(freeze->watchdog);
 	freeze->watchdog = -1;

@@ -27,8 +27,9 @@ struct freeze {
 
 __u64 nanoseconds(void);
 
-/* Opens the mounts, starts the watchdog, and locks this process's memory: what it has and what it reserves. */
-void prepare_freeze(struct freeze *freeze, struct mount *mounts, unsigned count);
+/* Opens the mounts, makes the note of the tracker with these pins, starts the watchdog, and locks this process's
+ * memory: what it has and what it reserves. */
+void prepare_freeze(struct freeze *freeze, const char *pins_folder, struct mount *mounts, unsigned count);
 /* Writes out what waits in memory for the mounts. A freeze does that too, but only after it has stopped all
  * writers, and nothing can interrupt it then: so this must leave little of it. */
 void write_out(const struct freeze *freeze);

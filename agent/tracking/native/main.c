@@ -8,6 +8,7 @@
 #include <bpf/bpf.h>
 #include "bitmaps.h"
 #include "disk.h"
+#include "freeze-note.h"
 #include "freeze-read.h"
 #include "kernel.h"
 #include "options.h"
@@ -181,6 +182,16 @@ static void sync_mounts(const struct options *options)
 	print_end(0);
 }
 
+/* What a frozen read left that was killed together with its watchdog. */
+static void thaw(const struct options *options)
+{
+	struct pins pins;
+
+	pins_open(&pins, options->pins); /* for its lock: one that is at work thaws by itself */
+	thaw_noted(options->pins);
+	print_end(0);
+}
+
 /* Without --disk: everything. */
 static void detach(const struct options *options)
 {
@@ -205,7 +216,7 @@ static const struct command {
 } commands[] = {
 	{ "attach", attach }, { "status", status }, { "begin", begin }, { "swap", swap }, { "clear", clear },
 	{ "commit", commit }, { "sync", sync_mounts },
-	{ "freeze-read", freeze_read }, { "detach", detach },
+	{ "freeze-read", freeze_read }, { "thaw", thaw }, { "detach", detach },
 };
 
 int main(int count, char **arguments)
