@@ -17,6 +17,7 @@ import { onlyOnce } from "../open-disks.ts";
 import { swapDevices } from "../pre-copy/swap-space.ts";
 import type { DeviceTree } from "../pre-copy/volumes-to-freeze.ts";
 import { isWithin } from "../pre-copy/within.ts";
+import { faultOn } from "../volume-fault.ts";
 import { flushMounted } from "./flush-memory.ts";
 import type { Lvm } from "./lvm.ts";
 import { readFacts } from "./machine-facts.ts";
@@ -152,6 +153,17 @@ async function volumesInPart(found: readonly SurveyedDisk[], tree: DeviceTree): 
   return inPart;
 }
 
+/** What is wrong with the mounted file systems on these devices, in words. */
+async function faultsOn(devices: readonly string[], tree: DeviceTree): Promise<Map<string, string>> {
+  const faults = new Map<string, string>();
+  for (const device of devices) {
+    const about = await tree.describe(device);
+    const fault = about && (await faultOn([about.kernelName]));
+    if (fault !== undefined) faults.set(device, fault);
+  }
+  return faults;
+}
+
 /** What is outside of LVM, which no snapshot freezes. */
 const directlyRead = (found: readonly SurveyedDisk[]): ReadonlySet<string> =>
   new Set(found.flatMap((one) => one.direct.map(({ device }) => device)));
@@ -233,7 +245,7 @@ class OpenView {
     const { facts, taken, sources } = this.#opened;
     const swaps = await swapDevices(facts.tree);
     return {
-      volumes: this.#volumesOf(disk),
+      volumes: await this.#volumesOf(disk),
       isOneInstant: taken.instant.shared.size === sources.size,
       isPrepared: shortfallOf(this.#opened.hooks) === undefined,
       changed: [
@@ -244,10 +256,14 @@ class OpenView {
     };
   }
 
-  #volumesOf({ found: { volumes, direct } }: SnapshotDisk): ViewedVolume[] {
+  async #volumesOf({ found: { volumes, direct } }: SnapshotDisk): Promise<ViewedVolume[]> {
     const { facts, inPart, taken } = this.#opened;
     const apart = taken.snapshots.flatMap(({ origin: { uuid } }) =>
       taken.instant.shared.has(uuid) ? [] : [uuid],
+    );
+    const faults = await faultsOn(
+      [...volumes.flatMap(({ live }) => live.device ?? []), ...direct.map(({ device }) => device)],
+      facts.tree,
     );
     return [
       ...volumes.flatMap(({ live: { group, name, uuid, device } }): ViewedVolume[] => {
@@ -256,13 +272,14 @@ class OpenView {
         const frozen = inPart.has(device) ? "part-snapshot" : "snapshot";
         const kind = facts.freezable.has(device) ? frozen : "raw-snapshot";
         // 1 if it is not apart.
-        return [{ name: `${group}/${name}`, kind, instant: apart.indexOf(uuid) + 2 }];
+        const instant = apart.indexOf(uuid) + 2;
+        return [{ name: `${group}/${name}`, kind, instant, fault: faults.get(device) }];
       }),
       ...direct.flatMap(({ number, device }): ViewedVolume[] => {
         const isSwap = facts.swaps.includes(device);
         if (!isSwap && !facts.mounted.has(device)) return [];
         const kind = isSwap ? "swap" : "partition";
-        return [{ name: `partition ${number}`, kind, instant: 1 }];
+        return [{ name: `partition ${number}`, kind, instant: 1, fault: faults.get(device) }];
       }),
     ];
   }

@@ -14,6 +14,8 @@ export interface ViewedVolume {
   kind: "snapshot" | "part-snapshot" | "raw-snapshot" | "partition" | "swap";
   /** Volumes with the same number show one instant; that of most volumes is 1. */
   instant: number;
+  /** What is wrong with its file system, in words. */
+  fault?: string | undefined;
 }
 
 /** How the copy of a disk ended. */
@@ -41,8 +43,8 @@ export function snapshotCopyOf({
   wholeCopies,
 }: SnapshotCopy): CopyView {
   const frozen: Consistency = isPrepared ? "application" : "file-system";
-  const copies = volumes.map(({ name, kind, instant }): PointVolume => {
-    const consistency = kind === "snapshot" ? frozen : "crash";
+  const copies = volumes.map(({ name, kind, instant, fault }): PointVolume => {
+    const consistency = kind === "snapshot" && fault === undefined ? frozen : "crash";
     return { name, consistency, ...(isOneInstant ? {} : { instant }) };
   });
   const counted = copies.filter((_, at) => volumes[at]?.kind !== "swap").map((one) => one.consistency);
@@ -66,6 +68,7 @@ export function remarkOnSnapshots({ volumes, changed }: SnapshotCopy): string | 
     ...(alone.length > 0 ? [`of another instant: ${alone.join(", ")}`] : []),
     ...changed,
     ...others,
+    ...volumes.flatMap(({ name, fault }) => (fault === undefined ? [] : [`${name} ${fault}`])),
   ];
   return remarks.length > 0 ? remarks.join("; ") : undefined;
 }

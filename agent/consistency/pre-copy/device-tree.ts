@@ -6,6 +6,9 @@ import { readAllMounts } from "./all-mounts.ts";
 import { readSuperblocks } from "./superblocks.ts";
 import type { DeviceInTree, DeviceTree } from "./volumes-to-freeze.ts";
 
+/** Opens the place alone: also where nothing can be read any more. Node has no name for it. */
+const O_PATH = 0o10000000;
+
 /** The devices and mounts of this machine, as they are now. */
 export async function readDeviceTree(): Promise<DeviceTree> {
   const mounts = await readAllMounts();
@@ -31,7 +34,7 @@ async function numberOf(path: string): Promise<string | undefined> {
  * btrfs has another one.
  */
 async function mountIdAt(path: string): Promise<string | undefined> {
-  const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY).catch(() => undefined);
+  const folder = await open(path, O_PATH | constants.O_DIRECTORY).catch(() => undefined);
   if (!folder) return undefined;
   try {
     return findMountId(folder.fd);

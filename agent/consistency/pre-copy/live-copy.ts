@@ -10,6 +10,10 @@ export interface SettledVolume {
   /** `swap` for swap space, the program that writes to a raw volume, or the type of the file system. */
   type: string;
   state: FreezeState | "left-out" | "raw" | "hidden" | "read-only" | "in-part";
+  /** The system's message, if its freeze failed. */
+  error?: string | undefined;
+  /** What is wrong with its file system, in words. */
+  fault?: string | undefined;
 }
 
 /**
@@ -21,15 +25,15 @@ export type Settlement = { volumes: readonly SettledVolume[]; isPrepared: boolea
 /**
  * What a recovery point says of a disk that was copied while it was in use. Each volume whose file system was
  * frozen, or did not change because it is read-only, is `application` consistent if hooks had prepared the
- * applications, else `file-system` consistent; another one is as after a power failure, and so is one of which
- * the point has only a part.
+ * applications, else `file-system` consistent. Another one is as after a power failure, and so is one of
+ * which the point has only a part, or in which the kernel has found errors.
  */
 export function liveCopyOf(settlement: Settlement): CopyView {
   if ("failure" in settlement) return inconsistentCopy(settlement.failure);
   const frozen: Consistency = settlement.isPrepared ? "application" : "file-system";
-  const volumes: PointVolume[] = settlement.volumes.map(({ name, state }) => ({
+  const volumes: PointVolume[] = settlement.volumes.map(({ name, state, fault }) => ({
     name,
-    consistency: isWhole(state) ? frozen : "crash",
+    consistency: isWhole(state) && fault === undefined ? frozen : "crash",
   }));
   const copied = volumes.filter((_, at) => settlement.volumes[at]?.state !== "left-out");
   const consistency =
@@ -60,7 +64,10 @@ const WORDS: Record<SettledVolume["state"], string> = {
 /** Which volumes are not of the best consistency, and why; `undefined` if all are. */
 export function remarkOn(settlement: Settlement): string | undefined {
   if ("failure" in settlement) return settlement.failure;
-  const others = settlement.volumes.filter(({ state }) => !isWhole(state));
-  if (others.length === 0) return undefined;
-  return others.map(({ name, type, state }) => `${name} (${type}) ${WORDS[state]}`).join("; ");
+  const remarks = settlement.volumes.flatMap(({ name, type, state, error, fault }) => {
+    const words = error === undefined ? WORDS[state] : `${WORDS[state]} (${error})`;
+    const all = [...(isWhole(state) ? [] : [words]), ...(fault === undefined ? [] : [fault])];
+    return all.length > 0 ? [`${name} (${type}) ${all.join(", and ")}`] : [];
+  });
+  return remarks.length > 0 ? remarks.join("; ") : undefined;
 }

@@ -13,19 +13,10 @@ import type { FirstReading, Settling } from "../consistent-view.ts";
 import { isTimeToFreeze } from "./convergence.ts";
 import { readDeviceTree } from "./device-tree.ts";
 import { FrozenFrames } from "./frozen-frames.ts";
-import { readWrittenDevices } from "./kernel-users.ts";
-import { isWhole, type SettledVolume } from "./live-copy.ts";
 import type { LiveDisk } from "./live-disk.ts";
-import { findRawVolumes, type RawVolume } from "./raw-volumes.ts";
+import { findUnfrozen, settledVolumes } from "./settled-volumes.ts";
 import type { TrackedBases } from "./tracked-bases.ts";
-import {
-  type DeviceTree,
-  findHiddenVolumes,
-  findVolumesToFreeze,
-  type HiddenVolume,
-  type VolumeToFreeze,
-} from "./volumes-to-freeze.ts";
-import { isWithin } from "./within.ts";
+import { findVolumesToFreeze, type VolumeToFreeze } from "./volumes-to-freeze.ts";
 
 interface RunDeps {
   tracker: Tracker;
@@ -47,14 +38,6 @@ export interface FreezeLimits {
 
 /** Too much changed: a moment later it may be less. `fstrim` marks all free space as changed. */
 const BURSTS: readonly FreezeOutcome[] = ["time-limit", "byte-limit"];
-
-/** What a freeze does not make whole. */
-interface Unfrozen {
-  raw: readonly RawVolume[];
-  hidden: readonly HiddenVolume[];
-  /** Mount points of file systems that have bytes outside of the disks whose copies have its instant. */
-  inPart: ReadonlySet<string>;
-}
 
 /** The readings that follow the first one, until all disks have one instant. */
 export class PreCopyRun {
@@ -225,7 +208,8 @@ export class PreCopyRun {
       if (gap !== undefined) this.#failures.set(disk.name, `the tracker cannot be trusted: ${gap}`);
     }
     // Now that it is known whose copies have the instant of the freeze.
-    const unfrozen = await this.#unfrozen(tree, volumes);
+    const devices = this.#tracked().map(({ device }) => device);
+    const unfrozen = await findUnfrozen(tree, devices, volumes);
     const missing = new Map<string, string>();
     for (const disk of this.#tracked()) {
       const why = await disk.whyLeftOutIsMissing(tree);
@@ -238,7 +222,7 @@ export class PreCopyRun {
       const failure = this.#failures.get(disk.name) ?? missing.get(disk.name);
       disk.settle(
         failure === undefined
-          ? { volumes: settled(disk, read, { volumes, ...unfrozen }), isPrepared }
+          ? { volumes: settledVolumes(disk, read, { volumes, ...unfrozen }), isPrepared }
           : { failure },
       );
     }
@@ -261,17 +245,6 @@ export class PreCopyRun {
       await readDeviceTree(),
       this.#tracked().map(({ device }) => device),
     );
-  }
-
-  /** What of these disks the freeze of `volumes` did not stop, or not all of. */
-  async #unfrozen(tree: DeviceTree, volumes: readonly VolumeToFreeze[]): Promise<Unfrozen> {
-    const open = await readWrittenDevices();
-    const devices = this.#tracked().map(({ device }) => device);
-    return {
-      raw: await findRawVolumes(tree, devices, open),
-      hidden: await findHiddenVolumes(tree, devices, volumes),
-      inPart: await mountPointsInPart(tree, volumes, new Set(devices)),
-    };
   }
 
   async #readAgain(readAgain: Settling["readAgain"], disk: LiveDisk, changes: BlockSet): Promise<void> {
@@ -308,40 +281,6 @@ const isoTime = (ms: number): string => new Date(ms).toISOString();
 function missedBlocks(found: FirstReading | undefined, changed: readonly BlockSet[]): number {
   const isMarked = (block: number) => changed.some((set) => set.bytesWithin(block * BLOCK_BYTES, 1) > 0);
   return (found?.differing ?? []).filter((block) => !isMarked(block)).length;
-}
-
-async function mountPointsInPart(
-  tree: DeviceTree,
-  volumes: readonly VolumeToFreeze[],
-  disks: ReadonlySet<string>,
-): Promise<Set<string>> {
-  const inPart = new Set<string>();
-  for (const { devices, mountPoint } of volumes)
-    for (const device of devices) if (!(await isWithin(tree, device, disks))) inPart.add(mountPoint);
-  return inPart;
-}
-
-function settled(
-  { device, leftOut }: LiveDisk,
-  { mounts }: FrozenRead,
-  { volumes, raw, hidden, inPart }: { volumes: readonly VolumeToFreeze[] } & Unfrozen,
-): SettledVolume[] {
-  const own = volumes.filter(({ disks }) => disks.includes(device));
-  const frozen = own.map(({ name, type, mountPoint, isReadOnly }): SettledVolume => {
-    const frozenState = mounts.find(({ path }) => path === mountPoint)?.state ?? "not-tried";
-    const state = isReadOnly && frozenState === "unsupported" ? "read-only" : frozenState;
-    return { name, type, state: isWhole(state) && inPart.has(mountPoint) ? "in-part" : state };
-  });
-  return [
-    ...frozen,
-    ...raw
-      .filter(({ disks }) => disks.includes(device))
-      .map(({ name, program }): SettledVolume => ({ name, type: program, state: "raw" })),
-    ...hidden
-      .filter(({ disks }) => disks.includes(device))
-      .map(({ name, type }): SettledVolume => ({ name, type, state: "hidden" })),
-    ...leftOut.map((): SettledVolume => ({ name: "swap", type: "swap", state: "left-out" })),
-  ];
 }
 
 const OUTCOMES: Record<FreezeOutcome, string> = {

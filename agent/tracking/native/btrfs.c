@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,12 +36,24 @@ static bool has_exclusive_work(const __u8 *id)
 	return *text && !starts_with(text, "none") && !starts_with(text, "balance paused");
 }
 
+static bool is_btrfs(int fd)
+{
+	struct statfs stats;
+	return !fstatfs(fd, &stats) && stats.f_type == BTRFS_SUPER_MAGIC;
+}
+
+bool btrfs_is_stopped(int fd)
+{
+	__u64 transaction;
+	/* One that was mounted read-only has nothing to sync, and says 0. */
+	return is_btrfs(fd) && ioctl(fd, BTRFS_IOC_START_SYNC, &transaction) && errno == EROFS;
+}
+
 bool btrfs_is_at_work(int fd)
 {
 	struct btrfs_ioctl_fs_info_args about = {};
-	struct statfs stats;
 
-	if (fstatfs(fd, &stats) || stats.f_type != BTRFS_SUPER_MAGIC || ioctl(fd, BTRFS_IOC_FS_INFO, &about))
+	if (!is_btrfs(fd) || ioctl(fd, BTRFS_IOC_FS_INFO, &about))
 		return false;
 	if (has_exclusive_work(about.fsid))
 		return true;

@@ -234,7 +234,7 @@ static enum outcome freeze_and_read(const struct options *options, struct frozen
 	__u64 start;
 
 	write_out(&reading.freeze);
-	find_work(&reading.freeze);
+	find_unfit(&reading.freeze);
 	frozen->started_ms = clock_ms();
 	start = nanoseconds();
 	freeze_all(&reading.freeze, options->limit_ms);

@@ -134,8 +134,12 @@ void prepare_freeze(struct freeze *freeze, const char *pins_folder, struct mount
 	*freeze = (struct freeze){ .mounts = mounts, .count = count, .deadline = ~0ULL };
 	for (unsigned i = 0; i < count; i++) {
 		mounts[i].fd = open(mounts[i].path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (mounts[i].fd < 0)
+		if (mounts[i].fd < 0 && (errno == ENOENT || errno == ENOTDIR))
 			fail("no-mount", "%s: %s", mounts[i].path, strerror(errno));
+		if (mounts[i].fd < 0) { /* such as that of an XFS that has shut down */
+			mounts[i].state = FAILED;
+			mounts[i].error = errno;
+		}
 	}
 	note_begin(pins_folder, mounts, count);
 	/* A signal must not end this process while something is frozen; SIGPIPE would, if the watchdog is gone. */
@@ -152,11 +156,15 @@ void write_out(const struct freeze *freeze)
 		syncfs(freeze->mounts[i].fd);
 }
 
-void find_work(struct freeze *freeze)
+void find_unfit(struct freeze *freeze)
 {
 	for (unsigned i = 0; i < freeze->count; i++)
-		if (btrfs_is_at_work(freeze->mounts[i].fd))
+		if (btrfs_is_at_work(freeze->mounts[i].fd)) {
 			freeze->mounts[i].state = AT_WORK;
+		} else if (btrfs_is_stopped(freeze->mounts[i].fd)) {
+			freeze->mounts[i].state = FAILED;
+			freeze->mounts[i].error = EROFS;
+		}
 }
 
 static enum freeze_state state_of(int error)
@@ -169,7 +177,7 @@ void freeze_all(struct freeze *freeze, __u64 limit_ms)
 	freeze->deadline = nanoseconds() + limit_ms * 1000000;
 	tell_watchdog(freeze, (struct message){ .kind = STARTS, .deadline = freeze->deadline });
 	for (unsigned i = 0; i < freeze->count && !must_thaw(freeze); i++) {
-		if (freeze->mounts[i].state == AT_WORK)
+		if (freeze->mounts[i].state != NOT_TRIED)
 			continue;
 		set_state(freeze, i, FREEZING);
 		if (!ioctl(freeze->mounts[i].fd, FIFREEZE, 0)) {

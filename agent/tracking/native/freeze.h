@@ -33,8 +33,9 @@ void prepare_freeze(struct freeze *freeze, const char *pins_folder, struct mount
 /* Writes out what waits in memory for the mounts. A freeze does that too, but only after it has stopped all
  * writers, and nothing can interrupt it then: so this must leave little of it. */
 void write_out(const struct freeze *freeze);
-/* Notes the mounts that must not be frozen now: a freeze would wait for hours, and stop all writers for as long. */
-void find_work(struct freeze *freeze);
+/* Notes the mounts that must not be frozen now: a freeze would wait for hours, and stop all writers for as long.
+ * And those whose freeze would say nothing, since the kernel has stopped them. */
+void find_unfit(struct freeze *freeze);
 /* Freezes in the given order until the deadline. From here to `thaw` nothing may allocate, print or fault. */
 void freeze_all(struct freeze *freeze, __u64 limit_ms);
 /* Whether the time is up, or the watchdog is gone. */
