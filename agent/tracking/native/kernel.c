@@ -78,12 +78,31 @@ static void attach_program(struct bpf_object *object, const struct pins *pins, e
 		fail("not-supported", "%s cannot be pinned: %s", pin, strerror(errno));
 }
 
+/* Returns 0 if the kernel refuses the programs with these settings; errno says why. */
+static struct bpf_object *load_with(const struct settings *settings)
+{
+	struct bpf_object *object = bpf_object__open_mem(marks_start, marks_end - marks_start, 0);
+	struct bpf_map *constants;
+	int error;
+
+	if (!object)
+		fail("not-supported", "the programs cannot be opened: %s %s", strerror(errno), last_words);
+	constants = bpf_object__find_map_by_name(object, ".rodata");
+	if (!constants || bpf_map__set_initial_value(constants, settings, sizeof *settings))
+		fail("not-supported", "the programs' constants cannot be set");
+	if (!bpf_object__load(object))
+		return object;
+	error = errno;
+	bpf_object__close(object);
+	errno = error;
+	return 0;
+}
+
 void load_programs(struct pins *pins, const struct settings *requested)
 {
 	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
 	struct settings settings = *requested;
 	struct bpf_object *object;
-	struct bpf_map *constants;
 	struct btf *types;
 
 	libbpf_set_print(remember);
@@ -95,13 +114,14 @@ void load_programs(struct pins *pins, const struct settings *requested)
 	settings.bio_argument = argument_position(types, "block_bio_queue", "bio");
 	btf__free(types);
 
-	object = bpf_object__open_mem(marks_start, marks_end - marks_start, 0);
+	settings.reads_commands = 1;
+	object = load_with(&settings);
+	if (!object) {
+		/* A kernel in the lockdown mode `confidentiality` lets no program read memory that has no type. */
+		settings.reads_commands = 0;
+		object = load_with(&settings);
+	}
 	if (!object)
-		fail("not-supported", "the programs cannot be opened: %s %s", strerror(errno), last_words);
-	constants = bpf_object__find_map_by_name(object, ".rodata");
-	if (!constants || bpf_map__set_initial_value(constants, &settings, sizeof settings))
-		fail("not-supported", "the programs' constants cannot be set");
-	if (bpf_object__load(object))
 		fail(errno == EPERM ? "permission" : "not-supported", "the kernel does not load the programs: %s %s",
 		     strerror(errno), last_words);
 	for (int event = 0; event < EVENTS; event++)

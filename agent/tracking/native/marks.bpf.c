@@ -6,6 +6,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
+#include "commands.h"
 #include "shared.h"
 
 #define CORE __attribute__((preserve_access_index))
@@ -29,6 +30,10 @@ struct request {
 } CORE;
 struct request___old { struct gendisk *rq_disk; } CORE; /* up to 5.16 */
 struct bio___old { struct gendisk *bi_disk; } CORE;     /* 4.14 to 5.11 */
+/* What the drivers of SCSI and NVMe have behind each request. */
+struct scsi_cmnd { unsigned char cmnd[32]; } CORE;       /* since 5.18 */
+struct scsi_cmnd___old { unsigned char *cmnd; } CORE;
+struct nvme_request { void *cmd; } CORE;
 
 /* include/linux/blk_types.h. Odd operations write, in every kernel since 4.8. */
 enum { OP_MASK = 0xff, OP_WRITES = 1, OP_DISCARD = 3, OP_SECURE_ERASE = 5, OP_FIRST_PASSTHROUGH = 32 };
@@ -266,13 +271,48 @@ static __always_inline int on_completion(struct request *request, struct tracked
 	return 0;
 }
 
+/* Reads the start of a command that a program sent itself; 0 if that is not possible. */
+static __always_inline int read_command(struct request *request, int is_nvme, __u8 *command)
+{
+	void *behind = (void *)request + bpf_core_type_size(struct request), *at = 0;
+	struct scsi_cmnd___old *old = behind;
+	struct nvme_request *nvme = behind;
+	struct scsi_cmnd *scsi = behind;
+
+	if (is_nvme) {
+		if (!bpf_core_field_exists(nvme->cmd) || bpf_core_read(&at, sizeof at, &nvme->cmd) || !at)
+			return 0;
+		return !bpf_probe_read_kernel(command, 1, at);
+	}
+	if (bpf_core_field_exists(scsi->cmnd))
+		return !bpf_core_read(command, COMMAND_BYTES, &scsi->cmnd);
+	if (!bpf_core_field_exists(old->cmnd) || bpf_core_read(&at, sizeof at, &old->cmnd) || !at)
+		return 0;
+	return !bpf_probe_read_kernel(command, COMMAND_BYTES, at);
+}
+
+/* Whether a command without data leaves the disk as it is. Which command it is, only its driver's part of the request
+ * says; where the kernel does not let programs read that, none does. */
+static __always_inline int only_asks(struct request *request, struct gendisk *of)
+{
+	__u8 command[COMMAND_BYTES] = {};
+	int is_nvme = of->disk_name[0] == 'n' && of->disk_name[1] == 'v';
+	int is_scsi = of->disk_name[0] == 's' && of->disk_name[1] == 'd';
+
+	if (!settings.reads_commands || (!is_nvme && !is_scsi) || !read_command(request, is_nvme, command))
+		return 0;
+	return is_nvme ? nvme_only_asks(command[0]) : scsi_only_asks(command);
+}
+
 static __always_inline int on_request(struct request *request, int has_completed, __u32 bytes)
 {
 	__u32 op = request->cmd_flags & OP_MASK, device;
+	/* Whether it has data to write or none at all is all that the block layer knows of a program's own command. */
+	int has_no_data = op >= OP_FIRST_PASSTHROUGH && !request->__data_len;
 	struct tracked_disk *disk;
 	struct gendisk *of;
 
-	if (!(op & OP_WRITES))
+	if (!(op & OP_WRITES) && !has_no_data)
 		return 0;
 	of = disk_of_request(request);
 	if (!of)
@@ -286,7 +326,8 @@ static __always_inline int on_request(struct request *request, int has_completed
 	if (!disk)
 		return 0;
 	if (op >= OP_FIRST_PASSTHROUGH) {
-		ADD(disk->slot, passthrough, 1);
+		if (!has_no_data || !only_asks(request, of))
+			ADD(disk->slot, passthrough, 1);
 		return 0;
 	}
 	return has_completed ? on_completion(request, disk, device, op, bytes) : on_issue(request, disk, device, op);

@@ -25,7 +25,7 @@ struct counters {
 	__u64 completed;   /* completions that came here */
 	__u64 seen_bytes;  /* of writes and discards, each counted once, at issue or, if that was missed, at completion */
 	__u64 lost;        /* events whose range is not known: too many ranges, a full table */
-	__u64 passthrough; /* commands that drivers send without a sector (SG_IO, NVMe passthrough) */
+	__u64 passthrough; /* commands that programs sent themselves (SG_IO, NVMe passthrough), and that may write */
 	__u64 beyond;      /* ranges beyond the size that the disk had when it was attached */
 };
 
@@ -55,6 +55,7 @@ struct settings {
 	__u32 omit;             /* OMIT_*; only a test build obeys it */
 	__u32 omit_first;       /* OMIT_REGION: first granule, and how many */
 	__u32 omit_count;
+	__u32 reads_commands;   /* whether the kernel lets the programs read what drivers have behind a request */
 };
 
 /* Faults that a test build makes on request, to show that the tests notice them. */
