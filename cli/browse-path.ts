@@ -84,7 +84,7 @@ async function writeAnswer(
       await write(part.bytes);
       continue;
     }
-    const { entry, path } = part;
+    const { entry, path, first } = part;
     format ??= entry.type === "folder" ? "tar" : "file";
     written.entries += 1;
     if (format === "file") continue;
@@ -92,7 +92,7 @@ async function writeAnswer(
     await write(padding);
     padding = entry.type === "file" ? tarPadding(entry.sizeBytes) : Buffer.alloc(0);
     if (entry.type === "socket") written.sockets += 1;
-    await write(tarHeader(entry, path));
+    await write(tarHeader(entry, path, first));
   }
   if (format === undefined) throw new GuestAnswerInvalidError("it has no entry");
   if (format === "tar") await write(Buffer.concat([padding, tarEnd()]));

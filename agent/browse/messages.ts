@@ -7,6 +7,8 @@ export const PORT_NAME = "causeway.browse";
 const MOST_VOLUMES = 512;
 /** In UTF-8, 255 characters of FAT or NTFS can have 765 bytes. */
 const MOST_NAME_BYTES = 1024;
+/** Files with several names that one answer tells apart. Of further ones, each name is sent as a file. */
+export const MOST_SHARED = 100_000;
 /** Linux allows no longer path. */
 const MOST_PATH_BYTES = 4096;
 
@@ -46,6 +48,15 @@ export const Entry = z.strictObject({
   /** Of a file; 0 for everything else. */
   sizeBytes: z.int().nonnegative(),
   modifiedSeconds: z.int(),
+  /**
+   * Of a file with several names, its number in this answer. The first name has the next number, and the
+   * bytes; the others have none.
+   */
+  shared: z
+    .int()
+    .min(0)
+    .max(MOST_SHARED - 1)
+    .optional(),
   /** Where a link leads. */
   target: Bytes.refine((target) => target.length <= MOST_PATH_BYTES && !target.includes(0)).optional(),
   /** Of a device. */

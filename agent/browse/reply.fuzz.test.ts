@@ -26,6 +26,7 @@ const entry = fc.record(
     modifiedSeconds: fc.oneof(fc.integer(), count),
     target: name.map((bytes) => bytes.toString("base64")),
     major: count,
+    shared: count,
   },
   { requiredKeys: ["say", "name", "type", "mode", "uid", "gid", "sizeBytes", "modifiedSeconds"] },
 );
@@ -51,6 +52,7 @@ const frame = fc.oneof(
   { weight: 1, arbitrary: fc.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes)) },
 );
 const top = { ...plain, type: "folder", name: Buffer.from("top").toString("base64"), sizeBytes: 0 };
+const file = { ...top, type: "file" };
 const answer = fc
   .tuple(fc.boolean(), fc.array(frame, { maxLength: 30 }))
   .map(([starts, frames]) => Buffer.concat([...(starts ? [messageFrame(top)] : []), ...frames]));
@@ -125,6 +127,13 @@ test.each([
   ["something after the end", [top, { say: "leave" }, { say: "end" }, { say: "end" }], "after its end"],
   ["a link without a target", [{ ...top, type: "link" }], "leads nowhere"],
   ["a folder with bytes", [{ ...top, sizeBytes: 5 }], "something else than a file"],
+  ["another name of a file that did not come", [top, { ...file, shared: 1 }], "first one did not come"],
+  [
+    "another name of a file with bytes",
+    [top, { ...file, shared: 0 }, { ...file, shared: 0, sizeBytes: 1 }],
+    "has bytes",
+  ],
+  ["another name of a folder", [{ ...top, shared: 0 }], "that cannot"],
   ["an unknown field", [{ ...top, extra: 1 }], "unknown form"],
 ])("%s is no answer", (_, messages, why) => {
   expect(accepted(Buffer.concat(messages.map(messageFrame)), "content").end).toContain(why);

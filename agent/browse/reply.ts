@@ -3,7 +3,8 @@ import { type ChannelFrame, FRAME, messageIn } from "./frames.ts";
 import { type Entry, GuestMessage } from "./messages.ts";
 
 export type ReplyPart =
-  | { kind: "entry"; entry: Entry; path: readonly Buffer[] }
+  /** `first`: the path at which the same file came before. */
+  | { kind: "entry"; entry: Entry; path: readonly Buffer[]; first?: readonly Buffer[] }
   | { kind: "data"; bytes: Buffer }
   | { kind: "failed"; failure: Extract<GuestMessage, { say: "failed" }> }
   | { kind: "end" };
@@ -16,12 +17,15 @@ const MOST_LISTED = 1_000_000;
 /**
  * Checks, frame by frame, the guest's answer to `list` or `content`. The answer has one tree: an entry is
  * inside of the folder that was entered last, and its path is made here from single names, so no path leads
- * anywhere else. A file has exactly as many bytes as its entry says. Pure.
+ * anywhere else. A file has exactly as many bytes as its entry says. Another name of a file leads to a path
+ * that came before. Pure.
  */
 export class ReplyChecker {
   readonly #withContent: boolean;
   /** The folders that are open, by name; the first is what was asked for. */
   readonly #open: Buffer[] = [];
+  /** Of the files with several names, the path of the first. */
+  readonly #shared: (readonly Buffer[])[] = [];
   #started = false;
   #entries = 0;
   #leftBytes = 0;
@@ -68,12 +72,23 @@ export class ReplyChecker {
     if (!this.#withContent && this.#entries > MOST_LISTED)
       throw invalid("a folder has more entries than can be listed");
     const path = [...this.#open, entry.name];
+    const first = this.#firstPath(entry, path);
     if (this.#withContent && entry.type === "file") this.#leftBytes = entry.sizeBytes;
     if (entry.type === "folder" && (isFirst || this.#withContent)) {
       if (path.length > MOST_DEPTH) throw invalid("folders are nested too deeply");
       this.#open.push(entry.name);
     }
-    return { kind: "entry", entry, path };
+    return { kind: "entry", entry, path, ...(first && { first }) };
+  }
+
+  #firstPath({ shared, type, sizeBytes }: Entry, path: readonly Buffer[]): readonly Buffer[] | undefined {
+    if (shared === undefined) return undefined;
+    if (type !== "file" || !this.#withContent) throw invalid("something has several names that cannot");
+    if (shared > this.#shared.length) throw invalid("a file has a name, and its first one did not come");
+    const first = this.#shared[shared];
+    if (!first) this.#shared.push(path);
+    else if (sizeBytes !== 0) throw invalid("another name of a file has bytes");
+    return first;
   }
 
   #leave(): undefined {

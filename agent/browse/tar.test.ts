@@ -67,6 +67,20 @@ test("GNU tar reads sizes, owners and times that do not fit into octal digits, a
   expect(large.readBigUInt64BE(128)).toBe(2n ** 40n);
 });
 
+test("GNU tar reads another name of a file that came before", async () => {
+  const [first, name] = [[Buffer.from("top"), Buffer.from("n".repeat(150))], Buffer.from("other")];
+  const text = await listed(
+    tarHeader(entry({ name, sizeBytes: 3, shared: 0 }), first),
+    Buffer.from("abc"),
+    tarPadding(3),
+    tarHeader(entry({ name, shared: 0 }), [Buffer.from("top"), name], first),
+    tarEnd(),
+  );
+  expect(text.trimEnd().split("\n")[1]).toMatch(
+    /^hrw-r----- 1000\/1000 +0 .* top\/other link to top\/n{150}$/,
+  );
+});
+
 test("a socket and the nameless top of a volume are not in the archive", () => {
   expect(tarHeader(entry({ name: Buffer.from("s"), type: "socket" }), [Buffer.from("s")])).toHaveLength(0);
   expect(tarHeader(entry({ name: Buffer.alloc(0), type: "folder" }), [Buffer.alloc(0)])).toHaveLength(0);

@@ -8,7 +8,7 @@ import type { Entry, EntryType } from "./messages.ts";
 const RECORD_BYTES = 512;
 const NAME_BYTES = 100;
 const LONG_NAME = Buffer.from("././@LongLink");
-const KIND = { longTarget: "K", longName: "L" } as const;
+const KIND = { longTarget: "K", longName: "L", otherName: "1" } as const;
 
 /** A socket has no kind: it means something only to the process that made it. */
 const KINDS: Partial<Record<EntryType, string>> = {
@@ -22,13 +22,14 @@ const KINDS: Partial<Record<EntryType, string>> = {
 
 /**
  * The header of an entry, with everything that comes before it; the file's bytes and `tarPadding` follow.
- * Empty for what a tar cannot hold (sockets), and for the top of a volume, which has no name.
+ * Empty for what a tar cannot hold (sockets), and for the top of a volume, which has no name. `first`: the
+ * path of the entry that is the same file.
  */
-export function tarHeader(entry: Entry, path: readonly Buffer[]): Buffer {
-  const kind = KINDS[entry.type];
+export function tarHeader(entry: Entry, path: readonly Buffer[], first?: readonly Buffer[]): Buffer {
+  const kind = first ? KIND.otherName : KINDS[entry.type];
   const name: Buffer = joined(path, entry.type === "folder");
   if (kind === undefined || name.length === 0) return Buffer.alloc(0);
-  const target: Buffer = entry.target ?? Buffer.alloc(0);
+  const target: Buffer = first ? joined(first, false) : (entry.target ?? Buffer.alloc(0));
   return Buffer.concat([
     ...(target.length > NAME_BYTES ? [longName(KIND.longTarget, target)] : []),
     ...(name.length > NAME_BYTES ? [longName(KIND.longName, name)] : []),

@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
-import { mkdir, mkdtemp, symlink, utimes, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { link, mkdir, mkdtemp, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -75,6 +76,51 @@ test("content has the whole tree, with the bytes of every file", async () => {
   expect(bytesIn(parts).equals(Buffer.alloc(700_001, "large "))).toBe(true);
   expect(bytesIn(await asked("content", Buffer.concat([Buffer.from("/etc/"), odd]))).toString()).toBe("odd");
 });
+
+test("a file with several names has its bytes once, and each further name leads to the first", async () => {
+  await mkdir(join(root, "names/inside"), { recursive: true });
+  await writeFile(join(root, "names/b"), "once");
+  await link(join(root, "names/b"), join(root, "names/inside/c"));
+  await link(join(root, "names/b"), join(root, "names/a"));
+  await link(join(root, "etc/hosts"), join(root, "names/outside"));
+  const parts = await asked("content", "/names");
+  expect(pathsIn(parts)).toEqual([
+    "/names",
+    "/names/a",
+    "/names/b",
+    "/names/inside",
+    "/names/inside/c",
+    "/names/outside",
+  ]);
+  expect(bytesIn(parts).toString()).toBe("once127.0.0.1 localhost\n");
+  const firsts = parts.flatMap((part) => (part.kind === "entry" && part.first ? [part.first.join("/")] : []));
+  expect(firsts).toEqual(["names/a", "names/a"]);
+  expect((await asked("list", "/names")).every((part) => !("first" in part))).toBe(true);
+});
+
+test.skipIf(!existsSync("/dev/shm"))(
+  "a file of 8 PiB is listed, and says why it cannot be written",
+  async () => {
+    const folder = await mkdtemp("/dev/shm/guest-answer-");
+    try {
+      execFileSync("truncate", ["--size", String(2n ** 53n + 2n), join(folder, "huge")]);
+      const inside = async (ask: "list" | "content") => {
+        const parser = new FrameParser();
+        const entries: unknown[] = [];
+        await answerPath(Buffer.from(folder), { ask, path: Buffer.from("/") }, async (bytes) => {
+          for (const frame of parser.add(bytes)) entries.push(JSON.parse(frame.content.toString()));
+        });
+        return entries;
+      };
+      expect(await inside("list")).toContainEqual(
+        expect.objectContaining({ sizeBytes: Number.MAX_SAFE_INTEGER }),
+      );
+      await expect(inside("content")).rejects.toThrow("huge has more bytes than can be written");
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  },
+);
 
 test("links on the way are followed within the volume, and nothing above its top is reached", async () => {
   expect(pathsIn(await asked("list", "/absolute/hosts"))).toEqual(["/hosts"]);

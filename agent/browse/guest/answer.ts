@@ -2,7 +2,7 @@
 import { constants, type Stats } from "node:fs";
 import { lstat, open, readdir, readlink } from "node:fs/promises";
 import { channelFrame, FRAME, messageFrame } from "../frames.ts";
-import type { EntryType, GuestFailure } from "../messages.ts";
+import { type EntryType, type GuestFailure, MOST_SHARED } from "../messages.ts";
 import { majorOf, minorOf } from "./device-number.ts";
 import { pathInside } from "./path-inside.ts";
 
@@ -41,6 +41,8 @@ export async function answerPath(
 class Walk {
   readonly #withContent: boolean;
   readonly #send: Send;
+  /** The numbers of files with several names, by what identifies each on this machine. */
+  readonly #shared = new Map<string, number>();
   #sizeBytes = 0;
 
   constructor(withContent: boolean, send: Send) {
@@ -51,7 +53,12 @@ class Walk {
   async entry(location: Buffer, name: Buffer): Promise<EntryType> {
     const stats = await lstat(location);
     const type = typeOf(stats);
-    this.#sizeBytes = type === "file" ? stats.size : 0;
+    const { shared, isFurther } = type === "file" ? this.#sharedFile(stats) : { isFurther: false };
+    if (this.#withContent && !Number.isSafeInteger(stats.size))
+      throw new GuestRefusal("unreadable", `${name.toString("latin1")} has more bytes than can be written`);
+    // What a list cannot say exactly is at least this much.
+    const size = Math.min(stats.size, Number.MAX_SAFE_INTEGER);
+    this.#sizeBytes = type === "file" && !isFurther ? size : 0;
     const isDevice = type === "block device" || type === "character device";
     await this.#send(
       messageFrame({
@@ -63,6 +70,7 @@ class Walk {
         gid: stats.gid,
         sizeBytes: this.#sizeBytes,
         modifiedSeconds: Math.floor(stats.mtimeMs / 1000),
+        ...(shared === undefined ? {} : { shared }),
         ...(type === "link"
           ? { target: (await readlink(location, { encoding: "buffer" })).toString("base64") }
           : {}),
@@ -70,6 +78,17 @@ class Walk {
       }),
     );
     return type;
+  }
+
+  /** A further name of a file has its number, and no bytes. */
+  #sharedFile({ nlink, dev, ino }: Stats): { shared?: number; isFurther: boolean } {
+    if (!this.#withContent || nlink < 2) return { isFurther: false };
+    const key = `${dev} ${ino}`;
+    const shared = this.#shared.get(key);
+    if (shared !== undefined) return { shared, isFurther: true };
+    if (this.#shared.size === MOST_SHARED) return { isFurther: false };
+    this.#shared.set(key, this.#shared.size);
+    return { shared: this.#shared.size - 1, isFurther: false };
   }
 
   /**
