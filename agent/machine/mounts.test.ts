@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { inScratch } from "../filesystems/testing/test-image.ts";
 import { LocalMachine } from "./machine.ts";
-import { Mounts } from "./mounts.ts";
+import { Mounts, parseMountInfo } from "./mounts.ts";
 
 /** A machine whose mounts are those that a file lists. */
 class MachineWithMounts extends LocalMachine {
@@ -39,4 +39,12 @@ test("a list of mounts that is too long to be read is an error, and never a part
     await writeFile(file, Buffer.alloc(64 * 2 ** 20, `${line(1, "8:1")}\n`));
     await expect(Mounts.read(new MachineWithMounts(file))).rejects.toThrow("which disks are in use");
   });
+});
+
+test("a device with the log or the real-time section of an XFS is mounted where that is", () => {
+  const options = "rw,attr2,inode64,logdev=/dev/sdb1,rtdev=/dev/sdc,noquota";
+  const mounts = new Mounts(parseMountInfo(`30 1 8:1 / /srv rw shared:1 - xfs /dev/sda1 ${options}`), []);
+  for (const path of ["/dev/sda1", "/dev/sdb1", "/dev/sdc"])
+    expect(mounts.pointsOf(undefined, [path])).toEqual(["/srv"]);
+  expect(mounts.pointsOf("8:17", ["/dev/sdb2"])).toEqual([]);
 });

@@ -8,7 +8,12 @@ export interface Mount {
   type: string;
   /** Whether the whole file system is: of several mount points, one alone can be read-only. */
   isReadOnly: boolean;
+  /** Devices that have a part of it besides its source: an external log, a real-time section. */
+  furtherSources?: readonly string[];
 }
+
+/** As XFS names them in its options. */
+const FURTHER_SOURCE = /^(?:logdev|rtdev)=(.+)$/;
 
 /** With what identifies it, and the folder of its file system that is mounted there. */
 export interface RootedMount extends Mount {
@@ -48,7 +53,10 @@ export class Mounts {
   /** Where the device with this number and any of these paths is mounted; `[SWAP]` if it is used for swap. */
   pointsOf(device: string | undefined, paths: readonly string[]): string[] {
     const points = this.all
-      .filter((mount) => mount.device === device || paths.includes(mount.source))
+      .filter(
+        ({ device: own, source, furtherSources = [] }) =>
+          own === device || [source, ...furtherSources].some((path) => paths.includes(path)),
+      )
       .map((mount) => mount.mountPoint);
     if (this.#swaps.some((swap) => paths.includes(swap))) points.push("[SWAP]");
     return [...new Set(points)].slice(0, 64);
@@ -98,9 +106,12 @@ export function parseMountInfo(text: string): RootedMount[] {
     const [id = "", , device, root, mountPoint] = front.split(" ");
     const [type, source, options = ""] = back.split(" ");
     if (!device || !root || !mountPoint || !type || !source) return [];
+    const all = options.split(",");
+    const further = all.flatMap((option) => FURTHER_SOURCE.exec(option)?.[1] ?? []).map(decodeOctal);
     return [
       {
-        ...{ device, source: decodeOctal(source), type, isReadOnly: options.split(",").includes("ro") },
+        ...{ device, source: decodeOctal(source), type, isReadOnly: all.includes("ro") },
+        ...(further.length > 0 && { furtherSources: further }),
         ...{ id, mountPoint: decodeOctal(mountPoint), root: decodeOctal(root) },
       },
     ];

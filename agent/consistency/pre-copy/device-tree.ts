@@ -14,7 +14,7 @@ export async function readDeviceTree(): Promise<DeviceTree> {
   const mounts = await readAllMounts();
   return {
     mounts,
-    superblocks: await readSuperblocks(),
+    superblocks: await readSuperblocks({ mounts, numberOf }),
     numberOf,
     deviceAt: async (path) => {
       const id = await mountIdAt(path);

@@ -20,7 +20,7 @@ export interface VolumeToFreeze {
 /** A file system that the kernel has mounted, wherever that is. */
 export interface Superblock {
   type: string;
-  /** The devices that it is on directly, as their numbers in /sys; btrfs can have several. */
+  /** The devices that it is on directly, as their numbers in /sys; btrfs has several, or one with a log. */
   devices: readonly string[];
 }
 
