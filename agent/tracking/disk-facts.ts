@@ -1,5 +1,6 @@
 import { access, readdir, readFile, readlink, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { mayReadDiscardedDifferently } from "./discard-promise.ts";
 import { type DiskFacts, kindOfDisk } from "./kind-of-disk.ts";
 
 const MAX_IDENTITY_BYTES = 127;
@@ -14,8 +15,14 @@ export async function whyUntracked(path: string): Promise<string | undefined> {
   return "untracked" in kind ? kind.untracked : undefined;
 }
 
+/** What only a reader of its changes has to know of a disk. */
+interface ReadDiskFacts extends DiskFacts {
+  identity: string;
+  mayReadDiscardedDifferently: boolean;
+}
+
 /** What /sys says of the block device with this path; `undefined` if it is none. */
-export async function readDiskFacts(path: string): Promise<(DiskFacts & { identity: string }) | undefined> {
+export async function readDiskFacts(path: string): Promise<ReadDiskFacts | undefined> {
   const stats = await stat(path).catch(() => undefined);
   if (!stats?.isBlockDevice()) return undefined;
   const link = `/sys/dev/block/${majorOf(stats.rdev)}:${minorOf(stats.rdev)}`;
@@ -30,6 +37,9 @@ export async function readDiskFacts(path: string): Promise<(DiskFacts & { identi
     isPathOfMultipath: await isPathOfMultipath(link),
     isZoned: !["none", undefined].includes(await text(join(link, "queue/zoned"))),
     identity: await identityOf(link),
+    mayReadDiscardedDifferently: mayReadDiscardedDifferently(
+      await readFile(join(link, "device/vpd_pg89")).catch(() => undefined),
+    ),
   };
 }
 

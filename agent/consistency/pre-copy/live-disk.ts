@@ -3,6 +3,7 @@ import { BlockSet } from "#shared/domain/block-set.ts";
 import { type Extent, subtract } from "#shared/domain/extents.ts";
 import { BLOCK_BYTES } from "#shared/format/block.ts";
 import { type DiskSource, openDisk } from "../../disk/disk-source.ts";
+import type { readDiskFacts } from "../../tracking/disk-facts.ts";
 import type { DiskStatus } from "../../tracking/disk-status.ts";
 import type { Pass as TrackedPass, Tracker } from "../../tracking/tracker.ts";
 import { baseOf, distrust } from "../../tracking/validity.ts";
@@ -18,6 +19,7 @@ const SCAN_EVERY_MS = 30 * 24 * 60 * 60 * 1000;
 
 interface OpenDeps {
   tracker: Tracker;
+  factsOf: typeof readDiskFacts;
   bases: TrackedBases;
   tree: DeviceTree;
   request: ViewRequest;
@@ -35,6 +37,7 @@ interface Found {
   parentId: string | undefined;
   bootId: string;
   scannedAt: string;
+  mayReadDiscardedDifferently: boolean;
 }
 
 /** A disk in use that is copied with the tracker's help, from its first pass to its base. */
@@ -53,6 +56,7 @@ export class LiveDisk {
   readonly memory: PassMemory;
   readonly #found: Found;
   #missedBlocks = 0;
+  #unlikeBlocks = 0;
   #settlement: Settlement = { failure: "it was in use, and its copy was not brought to one instant" };
 
   private constructor(found: Found) {
@@ -70,7 +74,8 @@ export class LiveDisk {
   }
 
   /** Begins a recovery point of a disk that is tracked. */
-  static async open(disk: LocalDisk, { tracker, bases, tree, request, now }: OpenDeps): Promise<LiveDisk> {
+  static async open(disk: LocalDisk, deps: OpenDeps): Promise<LiveDisk> {
+    const { tracker, bases, tree, request, now } = deps;
     const device = (await tree.numberOf(disk.path)) ?? "";
     const source = await openDisk(disk.path);
     try {
@@ -82,6 +87,7 @@ export class LiveDisk {
       if (reason === undefined) addReturned(first.changed, base?.leftOut ?? [], leftOut);
       return new LiveDisk({
         ...{ disk, device, source, leftOut, first, bootId: now.bootId, parentId: parent?.pointId },
+        mayReadDiscardedDifferently: (await deps.factsOf(disk.path))?.mayReadDiscardedDifferently ?? false,
         changes: reason === undefined ? first.changed : { unknown: reason },
         scannedAt: reason === undefined && base ? base.scannedAt : new Date(now.ms).toISOString(),
       });
@@ -99,7 +105,7 @@ export class LiveDisk {
       content: contentName(this.first.status, this.leftOut),
       isLive: true,
       copy: async () => liveCopyOf(this.#settlement),
-      remark: () => remarkOn(this.#settlement),
+      remark: () => [this.#remarkOnSample(), remarkOn(this.#settlement)].filter(Boolean).join("; "),
       missedBlocks: () => this.#missedBlocks,
     };
   }
@@ -107,6 +113,16 @@ export class LiveDisk {
   /** Notes that the tracker did not notice changes of `blocks` blocks of the sample. */
   noteMissed(blocks: number): void {
     this.#missedBlocks = blocks;
+  }
+
+  /** Whether blocks that nothing wrote to may read differently than before. */
+  get mayReadDiscardedDifferently(): boolean {
+    return this.#found.mayReadDiscardedDifferently;
+  }
+
+  /** Notes that `blocks` blocks of the sample read differently on such a disk, which was then read whole. */
+  noteUnlike(blocks: number): void {
+    this.#unlikeBlocks = blocks;
   }
 
   /** How the copy ended. */
@@ -140,6 +156,11 @@ export class LiveDisk {
 
   close(): Promise<void> {
     return this.source.close();
+  }
+
+  #remarkOnSample(): string | undefined {
+    if (this.#unlikeBlocks === 0) return undefined;
+    return `${this.#unlikeBlocks} sampled blocks read differently, as this disk may do with discarded ones, so all of it was read`;
   }
 }
 

@@ -107,7 +107,9 @@ export class PreCopyRun {
       await this.#readAgain(readAgain, disk, changed);
       await tracker.clear(disk.path);
       const missed = missedBlocks(found, [disk.first.changed, changed]);
-      if (missed > 0) await this.#startTrackingAgain(readAgain, disk, missed);
+      if (missed === 0) continue;
+      if (disk.mayReadDiscardedDifferently) await this.#readAll(readAgain, disk, missed);
+      else await this.#startTrackingAgain(readAgain, disk, missed);
     }
   }
 
@@ -123,6 +125,15 @@ export class PreCopyRun {
     await tracker.detach(disk.path);
     disk.memory.take();
     await readAgain(disk.name, { source: disk.source, used: disk.used, changes: { unknown: reason } });
+  }
+
+  /** The blocks may have been discarded, and then prove no fault. If there is one, this repairs the copy. */
+  async #readAll(readAgain: Settling["readAgain"], disk: LiveDisk, blocks: number): Promise<void> {
+    disk.noteUnlike(blocks);
+    // What waits in memory is older.
+    disk.memory.take();
+    const changes = { unknown: `${blocks} sampled blocks read differently` };
+    await readAgain(disk.name, { source: disk.source, used: disk.used, changes });
   }
 
   async #copyUntilLittleIsLeft({ readAgain }: Settling): Promise<void> {

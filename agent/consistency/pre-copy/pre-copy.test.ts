@@ -92,6 +92,30 @@ describe.skipIf(reason !== undefined)(`a disk in use ${reason ? `(${reason})` : 
     expect((await machine.restored("rp_3")).equals(await machine.frozen())).toBe(true);
   });
 
+  test("is read whole, and the tracker is not called wrong, if discarded blocks may read differently", async () => {
+    const omit = ["region:64:64"];
+    await using machine = await LiveMachine.start({
+      ...{ sizeMiB: 16, omit, fileSystem: "none", mayReadDiscardedDifferently: true },
+    });
+    await machine.take("rp_1");
+    // Stands for blocks that the disk changes by itself.
+    tool(
+      "dd",
+      "if=/dev/urandom",
+      `of=${machine.disk.device}`,
+      "bs=64K",
+      "seek=64",
+      "count=9",
+      "oflag=direct",
+    );
+    machine.deps.random = () => 0;
+    const { disks } = await machine.take("rp_2");
+    expect(disks).toMatchObject([{ consistency: "crash", trackerDisagreements: 0 }]);
+    expect(disks[0]?.viewReason).toContain("9 sampled blocks read differently");
+    expect((await machine.restored("rp_2")).equals(await machine.frozen())).toBe(true);
+    expect((await machine.take("rp_3")).disks).toMatchObject([{ mode: "tracked", trackerDisagreements: 0 }]);
+  });
+
   test("has one instant if so much changes for some seconds that a freeze gives up", async () => {
     const freeze = { ms: 60_000, bytes: 2 ** 20, pausesMs: [0, 0, 5000] };
     await using machine = await LiveMachine.start({ sizeMiB: 16, fileSystem: "none", freeze });

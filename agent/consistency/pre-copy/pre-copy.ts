@@ -19,6 +19,7 @@ export interface PreCopyDeps {
   /** Milliseconds since 1970. */
   now: () => number;
   freeze?: FreezeLimits;
+  factsOf?: typeof readDiskFacts;
 }
 
 /** The agent holds the bytes in memory, twice for a moment. */
@@ -32,16 +33,17 @@ const FREEZE_LIMITS: FreezeLimits = { ms: 2000, bytes: 32 * 2 ** 20, pausesMs: [
  */
 export function preCopyView(deps: PreCopyDeps): ConditionalView {
   const bases = new TrackedBases(deps.dataDir);
+  const { factsOf = readDiskFacts } = deps;
   return {
-    obstacles: (disks) => findObstacles(deps.tracker, disks),
+    obstacles: (disks) => findObstacles(deps.tracker, disks, factsOf),
     open: async (disks, request) => {
-      await deps.tracker.attach(await Promise.all(disks.map(diskToTrack)));
+      await deps.tracker.attach(await Promise.all(disks.map((disk) => diskToTrack(disk, factsOf))));
       const tree = await readDeviceTree();
       const now = { bootId: deps.bootId, ms: deps.now() };
       const live: LiveDisk[] = [];
       try {
         for (const disk of disks)
-          live.push(await LiveDisk.open(disk, { ...deps, bases, tree, request, now }));
+          live.push(await LiveDisk.open(disk, { ...deps, factsOf, bases, tree, request, now }));
       } catch (error) {
         await closeAll(live);
         throw error;
@@ -72,17 +74,25 @@ export function preCopyView(deps: PreCopyDeps): ConditionalView {
 }
 
 /** Tries each disk: versions of kernels say too little. What can be tracked is tracked from now on. */
-async function findObstacles(tracker: Tracker, disks: readonly LocalDisk[]): Promise<Map<string, string>> {
+async function findObstacles(
+  tracker: Tracker,
+  disks: readonly LocalDisk[],
+  factsOf: typeof readDiskFacts,
+): Promise<Map<string, string>> {
   const obstacles = new Map<string, string>();
   for (const disk of disks) {
-    const obstacle = await obstacleOf(tracker, disk);
+    const obstacle = await obstacleOf(tracker, disk, factsOf);
     if (obstacle !== undefined) obstacles.set(disk.name, obstacle);
   }
   return obstacles;
 }
 
-async function obstacleOf(tracker: Tracker, disk: LocalDisk): Promise<string | undefined> {
-  const facts = await readDiskFacts(disk.path);
+async function obstacleOf(
+  tracker: Tracker,
+  disk: LocalDisk,
+  factsOf: typeof readDiskFacts,
+): Promise<string | undefined> {
+  const facts = await factsOf(disk.path);
   if (!facts) return "it is no block device, so its writes cannot be followed";
   const kind = kindOfDisk(facts);
   if ("untracked" in kind) return kind.untracked;
@@ -95,8 +105,8 @@ async function obstacleOf(tracker: Tracker, disk: LocalDisk): Promise<string | u
   }
 }
 
-async function diskToTrack({ name, path }: LocalDisk): Promise<DiskToTrack> {
-  const facts = await readDiskFacts(path);
+async function diskToTrack({ name, path }: LocalDisk, factsOf: typeof readDiskFacts): Promise<DiskToTrack> {
+  const facts = await factsOf(path);
   const kind = facts && kindOfDisk(facts);
   if (!kind || "untracked" in kind)
     throw new TrackingUnavailableError("changed", `${name} is another disk now`);

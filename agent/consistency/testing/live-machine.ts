@@ -16,6 +16,7 @@ import { restoredDisk } from "../../restore/testing/restored-disk.ts";
 import { KeptMaps } from "../../store/kept-maps.ts";
 import type { ObjectSummary } from "../../store/object-store.ts";
 import { MemoryStore } from "../../store/testing/memory-store.ts";
+import { readDiskFacts } from "../../tracking/disk-facts.ts";
 import { TrackerHelper } from "../../tracking/helper.ts";
 import { differencesBesidesLateDiscards } from "../../tracking/testing/late-discards.ts";
 import { Load } from "../../tracking/testing/load.ts";
@@ -35,6 +36,8 @@ export interface LiveMachineOptions extends TrackedDiskOptions {
   /** What the tracker's program gets for each of its commands, such as `{"attach": "--omit issue"}`. */
   trackerOptions?: Readonly<Record<string, string>>;
   freeze?: FreezeLimits;
+  /** As of an SSD that does not promise what discarded blocks read as. */
+  mayReadDiscardedDifferently?: boolean;
   /** None if absent. */
   hooks?: HookDeps;
 }
@@ -104,6 +107,11 @@ export class LiveMachine implements AsyncDisposable {
         still: stillView({ usage: () => Promise.reject(new Error("the disk is not still")) }),
         "pre-copy": preCopyView({
           ...{ tracker, hooks, dataDir, bootId: bootId(), freeze },
+          factsOf: async (path) => {
+            const facts = await readDiskFacts(path);
+            const { mayReadDiscardedDifferently = false } = options;
+            return facts && { ...facts, mayReadDiscardedDifferently };
+          },
           now: () => this.nowMs,
         }),
         inconsistent: inconsistentView,
