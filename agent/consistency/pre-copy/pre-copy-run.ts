@@ -7,6 +7,7 @@ import type { PointHooks } from "#shared/protocol/point-hooks.ts";
 import type { FrozenTime } from "#shared/protocol/taken-point.ts";
 import type { HookDeps } from "../../hooks/hook-run.ts";
 import { withHooks } from "../../hooks/hooks.ts";
+import { withTimeLimit } from "../../machine/time-limit.ts";
 import type { FreezeOutcome } from "../../tracking/disk-status.ts";
 import type { Frame, FrozenRead, Tracker } from "../../tracking/tracker.ts";
 import type { FirstReading, Settling } from "../consistent-view.ts";
@@ -35,6 +36,12 @@ export interface FreezeLimits {
   /** How long to wait before each further freeze, if one did not succeed because too much changed. */
   pausesMs: readonly number[];
 }
+
+/**
+ * A freeze waits for each write that is under way, whatever its limit is. After this many times the limit it
+ * is given up: in some kernels with faults it never returns, and nothing can end the process that froze.
+ */
+const GIVE_UP_AFTER = 300;
 
 /** Too much changed: a moment later it may be less. `fstrim` marks all free space as changed. */
 const BURSTS: readonly FreezeOutcome[] = ["time-limit", "byte-limit"];
@@ -192,19 +199,22 @@ export class PreCopyRun {
 
   async #freeze(volumes: readonly VolumeToFreeze[]): Promise<FrozenRead> {
     const disks = this.#tracked();
-    const read = await this.#deps.tracker
+    const { ms: limitMs, bytes: limitBytes } = this.#deps.limits;
+    const reading = this.#deps.tracker
       .freezeRead({
         disks: disks.map(({ path }) => path),
         mounts: volumes.map(({ mountPoint }) => mountPoint),
         ignored: disks.flatMap(({ path, leftOut }) => leftOut.map((part) => ({ disk: path, ...part }))),
-        limitMs: this.#deps.limits.ms,
-        limitBytes: this.#deps.limits.bytes,
+        ...{ limitMs, limitBytes },
       })
       .catch((error: unknown) => {
         // A file system was unmounted just now: the next attempt looks again.
         if (error instanceof TrackerFailedError && error.details.code === "no-mount") return MOUNT_GONE;
         throw error;
       });
+    const read = await withTimeLimit(reading, GIVE_UP_AFTER * limitMs, () => {
+      throw new TrackerFailedError("stuck", "the kernel does not return from a freeze, or from a thaw");
+    });
     this.#freezeMilliseconds += read.freezeMilliseconds;
     return read;
   }

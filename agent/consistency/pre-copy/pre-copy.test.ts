@@ -134,6 +134,18 @@ describe.skipIf(reason !== undefined)(`a disk in use ${reason ? `(${reason})` : 
     expect(burst.exitCode).toBe(0);
   });
 
+  test("has no recovery point, and the error says why, if the kernel does not return from a freeze", async () => {
+    await using machine = await LiveMachine.start({
+      ...{ sizeMiB: 16, freeze: { ms: 5, bytes: 2 ** 24, pausesMs: [] } },
+      // Waits as such a freeze does, and ends so that the test can clean up.
+      trackerOptions: { "freeze-read": "& sleep 10; wait;" },
+    });
+    await expect(machine.take("rp_1")).rejects.toMatchObject({
+      ...{ name: "TrackerFailedError", details: { code: "stuck" } },
+    });
+    expect(await machine.points()).toEqual([]);
+  });
+
   test("is marked as not consistent if it never stops changing, and the next copy is right", async () => {
     const freeze = { ms: 10_000, bytes: 65_536, pausesMs: [0] };
     await using machine = await LiveMachine.start({ sizeMiB: 4, fileSystem: "none", freeze });
