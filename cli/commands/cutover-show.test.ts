@@ -84,6 +84,14 @@ test("one that is rolled back ends the wait with its failure, and with one docum
   expect(stderr).toMatch(/no answer[\s\S]*Look\./);
 });
 
+test("one whose machine could not be removed says why, and how to do it by hand", async () => {
+  const failure = { name: "HypervisorFailedError", message: "virsh failed", hint: "Look.", retryable: false };
+  answers = [end("rolled-back", { removal: { state: "failed", failure }, sourceServes: "yes" })];
+  const { stdout } = await follow();
+  expect(stdout).toContain("target host agt_target could not remove what it made: virsh failed");
+  expect(stdout).toContain("causeway machine remove cut_1 --disks");
+});
+
 test("one that is cancelled has not completed, either", async () => {
   answers = [end("cancelled", {})];
   const { code, stderr } = await follow();

@@ -43,9 +43,21 @@ export function describeCutover(cutover: Cutover): string {
         ? "  the source serves again"
         : "  it is unknown whether the source serves again",
     );
+  if (cutover.removal) lines.push(...describeRemoval(cutover).map((line) => `  ${line}`));
   if (cutover.whereabouts) lines.push(`  the source is ${whereaboutsInWords(cutover.whereabouts)}`);
   if (failure) lines.push(`  ${failure.name}: ${oneLine(failure.message)}`, `  ${oneLine(failure.hint)}`);
   return lines.join("\n");
+}
+
+function describeRemoval({ id, targetId, removal }: Cutover): string[] {
+  if (removal?.state === "done") return [`target host ${targetId} has removed what it made`];
+  if (removal?.state === "asked")
+    return [`target host ${targetId} has not said yet that it removed what it made`];
+  const reason = removal?.failure?.message ?? "for an unknown reason";
+  return [
+    `target host ${targetId} could not remove what it made: ${oneLine(reason)}`,
+    `it is asked again for a day, and then with \`causeway machine remove ${id} --disks\``,
+  ];
 }
 
 export function describeForecast({ forecast }: Pick<Cutover, "forecast">): string[] {

@@ -19,6 +19,7 @@ import type { AgentEvent } from "#shared/protocol/events.ts";
 import { reportFence } from "../alarm/fence-failed.ts";
 import type { ReportDeps } from "../alarm/raise.ts";
 import { clearIfBack } from "../alarm/source-away.ts";
+import { reportRemoval } from "../cutover/removal.ts";
 import { reportSwitchOff } from "../cutover/source-off.ts";
 import { refuse } from "../ingest/refuse.ts";
 import { againIfChanged } from "../store/again-if-changed.ts";
@@ -72,6 +73,7 @@ export async function commandEnded(
   if (command?.kind === "attest-boot-state") await clearIfBack(command.ownerId, deps);
   if (command?.kind === "set-fence") await reportFence(command, deps);
   if (command?.kind === "switch-off") await reportSwitchOff(command, deps);
+  if (command?.kind === "remove-machine") await reportRemoval(command, deps);
   if (command) await answer(command, "result", deps);
 }
 

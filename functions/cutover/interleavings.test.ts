@@ -127,6 +127,7 @@ test("a rollback whose workflow dies at any point is continued by the next look,
   await site.pass(460_000);
   expect(await site.cutover(id)).toMatchObject({ state: "rolled-back", sourceServes: "yes", executions: 3 });
   expect(await site.lease()).toMatchObject({ state: "none" });
+  await site.pass(300_000);
   expect(site.world.timer.cutovers.size).toBe(0);
 });
 

@@ -4,19 +4,21 @@ import { settleCutoverAlarm } from "../alarm/cutover-held.ts";
 import { timestamp } from "../conversion/deps.ts";
 import type { CutoverDeps } from "./deps.ts";
 import { nextLookBefore } from "./next-look.ts";
+import { lookAtRemoval } from "./removal.ts";
 import { requireWorkflow, workflowRuns } from "./require-workflow.ts";
 import { settleStart } from "./settle-start.ts";
 import { continueStop, stopLate } from "./stop-cutover.ts";
 
 /**
- * A cutover's timer fires: a window opens, the deadline of one that has begun has come, or its workflow is to
- * be looked at. The scheduler says so at least once, perhaps late or early, and perhaps although the cutover
- * was changed in between.
+ * A cutover's timer fires: a window opens, the deadline of one that has begun has come, its workflow is to be
+ * looked at, or whether what it made was removed. The scheduler says so at least once, perhaps late or early,
+ * and perhaps although the cutover was changed in between.
  */
 export async function wakeCutover(id: string, deps: CutoverDeps): Promise<void> {
   const { store, timer, clock } = deps;
   const cutover = await store.cutovers.find(id);
-  if (!cutover || cutoverHasEnded(cutover)) return timer.disarmCutover(id);
+  if (!cutover) return timer.disarmCutover(id);
+  if (cutoverHasEnded(cutover)) return lookAtRemoval(id, deps);
   if (isBefore(cutover)) return beginIfDue(cutover, deps);
   // First: this call, or the workflow that it starts, can be interrupted.
   await timer.armCutover(id, nextLookBefore(deadlineOf(cutover), clock.now()));

@@ -1,6 +1,11 @@
 import * as z from "zod";
-import type { CommandRecord, WantedCommand } from "#shared/domain/command.ts";
-import { type CutoverRecord, endedCutover, isSourceAway } from "#shared/domain/cutover/cutover.ts";
+import type { CommandRecord } from "#shared/domain/command.ts";
+import {
+  type CutoverRecord,
+  endedAfterCommit,
+  endedCutover,
+  isSourceAway,
+} from "#shared/domain/cutover/cutover.ts";
 import { atEnd } from "#shared/domain/whereabouts.ts";
 import type { CutoverState } from "#shared/protocol/cutover.ts";
 import { CutoverId } from "#shared/protocol/ids.ts";
@@ -11,6 +16,7 @@ import { reportSourceAway } from "../alarm/source-away.ts";
 import { buildCommanding } from "../conversion/build.ts";
 import { type CommandDeps, timestamp } from "../conversion/deps.ts";
 import { order } from "../conversion/order.ts";
+import { awaitRemoval, removeLeftovers, settleRemoval } from "../cutover/removal.ts";
 import { settleSourceOff } from "../cutover/source-off.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
 import type { PlanTimer } from "../ports.ts";
@@ -37,24 +43,26 @@ export const handler = taskHandler({
 type Deps = CommandDeps & ReportDeps & { timer: PlanTimer };
 
 /**
- * Ends a cutover that was cancelled, rolled back or failed. Unless it failed, the agents get the commands to
- * remove what it made, with its disks; the standby stays. If its source was restarted and has not reported
- * from its own system, an alarm says so. Repeating it changes nothing.
+ * Ends a cutover that was cancelled, rolled back or failed. Unless it had committed, the agents get the
+ * commands to remove what it made, with its disks; the standby stays. If its source was restarted and has not
+ * reported from its own system, an alarm says so. Repeating it changes nothing.
  */
 export async function run(
   { cutoverId, sourceServes }: z.output<typeof Input>,
   deps: Deps,
 ): Promise<{ state: CutoverState }> {
-  const { store, timer, clock } = deps;
+  const { store, clock } = deps;
   const { record, commands } = await store.cutovers.withCommands(cutoverId);
   const isUndone = record.state === "rolling-back" || record.state === "cancelling";
-  if (isUndone) await removeLeftovers(record, commands, deps);
+  if (!endedAfterCommit(record)) {
+    await removeLeftovers(record, commands, deps);
+    await releaseSource(record, commands, deps);
+  }
   const now = timestamp(clock);
   const { lastSeenAt = now } = await store.agents.get(record.sourceId);
   if (isUndone) await store.owners.learn(cutoverId, (there) => atEnd(there, lastSeenAt));
   await store.cutovers.modify(cutoverId, (one) => endedCutover(one, sourceServes, now));
-  // Until it has ended, its looks continue the undoing if this is interrupted.
-  await timer.disarmCutover(cutoverId);
+  await settleRemoval(cutoverId, deps);
   const cutover = await settleSourceOff(cutoverId, deps);
   const { failure, sourceOff } = cutover;
   await store.audit.addOnce({
@@ -67,25 +75,20 @@ export async function run(
   });
   await settleCutoverAlarm(cutover, deps);
   if (cutover.state === "rolled-back") await reportSourceAway(cutoverId, deps);
+  // Last: until then, its looks continue the undoing if this is interrupted.
+  await awaitRemoval(cutover, deps);
   return { state: cutover.state };
 }
 
 /** An agent that never got a command has nothing to remove. A source that is away first proves what it is. */
-async function removeLeftovers(
+async function releaseSource(
   cutover: CutoverRecord,
   commands: readonly CommandRecord[],
   deps: Deps,
 ): Promise<void> {
-  const { id: ownerId, sourceId, targetId, requestedBy, restart } = cutover;
-  const common = { ownerId, round: 1, requestedBy };
-  const isUsed = (agentId: string) => commands.some((one) => one.agentId === agentId);
-  const wanted: WantedCommand[] = [
-    ...(isUsed(targetId)
-      ? [{ ...common, agentId: targetId, kind: "remove-machine", input: { ownerId, disks: true } } as const]
-      : []),
-    ...(isUsed(sourceId) && restart && !isSourceAway(cutover)
-      ? [{ ...common, agentId: sourceId, kind: "release", label: "source", input: { ownerId } } as const]
-      : []),
-  ];
-  for (const each of wanted) await order(each, commands, deps);
+  const { id: ownerId, sourceId: agentId, requestedBy, restart } = cutover;
+  const isUsed = commands.some((one) => one.agentId === agentId);
+  if (!isUsed || !restart || isSourceAway(cutover)) return;
+  const wanted = { kind: "release", label: "source", input: { ownerId } } as const;
+  await order({ ...wanted, ownerId, agentId, round: 1, requestedBy }, commands, deps);
 }

@@ -45,6 +45,8 @@ export interface MachineOwner {
   images: readonly WrittenDisk[] | undefined;
   /** Of a recovery. On the test network its cards reach only each other. */
   network?: "test" | "production";
+  /** It has ended, and what is left of it is to be removed. */
+  isUndone?: boolean;
 }
 
 /**
@@ -62,10 +64,10 @@ export function machineCommand(
   },
 ): WantedCommand | { open: CommandRecord } {
   const { owner, inventory, commands, requestedBy } = given;
-  const { id, targetId, images } = owner;
-  if (!images)
+  const { id, targetId, images, isUndone } = owner;
+  if (!images && !(isUndone && action.action === "remove"))
     throw new WrongStateError(`${id} has no disks for a machine: it has not completed, or made none`);
-  const wanted = workOf(action, { owner, images, inventory, commands });
+  const wanted = workOf(action, { owner, images: images ?? [], inventory, commands });
   const open = commands.find((command) => isAboutMachine(command) && isOpen(command));
   if (open) {
     if (open.kind === wanted.kind && canonicalJson(open.input) === canonicalJson(wanted.input))

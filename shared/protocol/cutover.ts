@@ -166,6 +166,11 @@ export const Cutover = z.object({
   sourceOff: z.enum(["announced", "unknown"]).optional(),
   /** After a rollback: whether the source's agent has said that its services may run again. */
   sourceServes: z.enum(["yes", "unknown"]).optional(),
+  /**
+   * Once it has ended without a commit: whether the target host has removed what it made there. `asked`: the
+   * host has not answered yet; `failed`: it could not, for this reason. Absent if it never got a command.
+   */
+  removal: z.object({ state: z.enum(["asked", "failed", "done"]), failure: Failure.optional() }).optional(),
   failure: Failure.optional(),
   requestedBy: z.string(),
   createdAt: Timestamp,

@@ -92,6 +92,7 @@ export const CutoverRecord = z.object({
   outageSeconds: z.number().optional(),
   sourceOff: Cutover.shape.sourceOff,
   sourceServes: Cutover.shape.sourceServes,
+  removal: Cutover.shape.removal,
   failure: FailureSchema.optional(),
   requestedBy: z.string(),
   createdAt: Timestamp,
@@ -112,6 +113,12 @@ export function isUnderWay({ state }: Pick<CutoverRecord, "state">): boolean {
 
 export function cutoverHasEnded({ state }: CutoverRecord): boolean {
   return isFinal(cutoverTransitions, state);
+}
+
+/** Whether its machine has, or had, the right to run permanently, and the cutover has ended. */
+export function endedAfterCommit(cutover: CutoverRecord): boolean {
+  const { state } = cutover;
+  return state === "completed" || (state === "failed" && hasBeen(cutover, "committing"));
 }
 
 /**
@@ -226,9 +233,7 @@ export function sourceOffOf(
   cutover: CutoverRecord,
   commands: readonly CommandRecord[],
 ): Cutover["sourceOff"] {
-  const { switchSourceOff, state } = cutover;
-  const hasCommitted = state === "completed" || (state === "failed" && hasBeen(cutover, "committing"));
-  if (!switchSourceOff || !hasCommitted) return undefined;
+  if (!cutover.switchSourceOff || !endedAfterCommit(cutover)) return undefined;
   const last = latest(commands.filter(({ kind }) => kind === "switch-off"));
   return last?.state === "succeeded" ? "announced" : "unknown";
 }
@@ -270,16 +275,20 @@ export function cutoverAsOwner(cutover: CutoverRecord): CommandOwner {
   return { ...owner, state: state === "completed" || state === "failed" ? state : "running" };
 }
 
-/** Once it has committed, its machine is switched on and off as any other. Before, only the workflow does. */
+/**
+ * Once it has committed, its machine is switched on and off as any other. Before, only the workflow does.
+ * What is left of one that has ended without a commit can only be removed.
+ */
 export function cutoverAsMachineOwner(
   cutover: CutoverRecord,
   commands: readonly CommandRecord[],
 ): MachineOwner {
-  const { id, sourceId, targetId, disks, firmware, final, state } = cutover;
-  const isOver = cutoverHasEnded(cutover) && hasBeen(cutover, "committing");
+  const { id, sourceId, targetId, disks, firmware, final } = cutover;
+  const hasCommitted = endedAfterCommit(cutover);
   return {
     ...{ id, sourceId, targetId, disks, firmware, pointId: final?.pointId ?? "", network: "production" },
-    images: isOver && state !== "rolled-back" ? definedDisks(commands) : undefined,
+    images: hasCommitted ? definedDisks(commands) : undefined,
+    isUndone: cutoverHasEnded(cutover) && !hasCommitted,
   };
 }
 

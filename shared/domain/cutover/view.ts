@@ -10,8 +10,8 @@ export function cutoverOf(
   details: Pick<Cutover, "rehearsal" | "copying"> = {},
 ): Cutover {
   const { id, sourceId, targetId, planId, state, mode, windows, needsApproval, approved, go } = cutover;
-  const { heldBack, forecast, states, machine, answer, sourceServes, failure, requestedBy } = cutover;
-  const { edition: version } = cutover;
+  const { heldBack, forecast, states, machine, answer, failure, requestedBy } = cutover;
+  const { edition: version, sourceOff, sourceServes, removal } = cutover;
   const opening = openingFrom(windows, now);
   const iso = (time: number) => new Date(time).toISOString();
   return {
@@ -28,7 +28,7 @@ export function cutoverOf(
     quiesce: cutover.quiesce,
     ...(isSourceAway(cutover) && state !== "completed" ? { whereabouts: cutover.whereabouts } : {}),
     switchSourceOff: cutover.switchSourceOff,
-    ...{ states, machine, answer, sourceOff: cutover.sourceOff, sourceServes, failure, requestedBy },
+    ...{ states, machine, answer, sourceOff, sourceServes, removal, failure, requestedBy },
     ...{ createdAt: cutover.createdAt, endedAt: cutover.endedAt },
   };
 }

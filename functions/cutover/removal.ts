@@ -1,0 +1,80 @@
+import type { CommandRecord } from "#shared/domain/command.ts";
+import type { CutoverRecord } from "#shared/domain/cutover/cutover.ts";
+import { nextRemovalLook, removalCommands, removalOf } from "#shared/domain/cutover/removal.ts";
+import { ownerKind } from "#shared/protocol/ids.ts";
+import { alarmNamesRemoval, settleCutoverAlarm } from "../alarm/cutover-held.ts";
+import type { ReportDeps } from "../alarm/raise.ts";
+import type { CommandDeps } from "../conversion/deps.ts";
+import { order } from "../conversion/order.ts";
+import type { Clock, PlanTimer } from "../ports.ts";
+
+interface TimerDeps {
+  timer: PlanTimer;
+  clock: Clock;
+}
+
+/**
+ * Has the target host remove what the cutover made there. No workflow waits for that: a host that is away
+ * does it when it connects. Repeating it asks again only for what has failed.
+ */
+export async function removeLeftovers(
+  cutover: CutoverRecord,
+  commands: readonly CommandRecord[],
+  deps: CommandDeps,
+): Promise<void> {
+  for (const wanted of removalCommands(cutover, commands)) await order(wanted, commands, deps);
+}
+
+/**
+ * Notes how far the removal is. Call it after each change of the cutover's state and of the command: the
+ * later of the two sees both. Repeating it changes nothing.
+ */
+export async function settleRemoval(
+  cutoverId: string,
+  deps: Pick<ReportDeps, "store">,
+): Promise<CutoverRecord> {
+  const { cutovers } = deps.store;
+  const { record, commands } = await cutovers.withCommands(cutoverId);
+  const removal = removalOf(record, commands);
+  if (
+    removal?.state === record.removal?.state &&
+    removal?.failure?.message === record.removal?.failure?.message
+  )
+    return record;
+  await cutovers.modify(cutoverId, (one) => ({ ...one, removal }));
+  // The target host can have answered since it was read.
+  return settleRemoval(cutoverId, deps);
+}
+
+/**
+ * The target host has said how its `remove-machine` ended: once the cutover has ended, its alarm follows. One
+ * that a person has cleared is raised again only by a failure. Repeating it is harmless.
+ */
+export async function reportRemoval({ ownerId }: CommandRecord, deps: ReportDeps): Promise<void> {
+  if (ownerKind(ownerId) !== "cutover") return;
+  const cutover = await settleRemoval(ownerId, deps);
+  if (cutover.removal?.state === "failed" || (await alarmNamesRemoval(ownerId, deps)))
+    await settleCutoverAlarm(cutover, deps);
+}
+
+/** Asks again for what could not be removed, unless that was tried for a day. Repeating it is harmless. */
+export async function lookAtRemoval(cutoverId: string, deps: CommandDeps & TimerDeps): Promise<void> {
+  const cutover = await settleRemoval(cutoverId, deps);
+  // First: the rest can be interrupted.
+  const isAwaited = await awaitRemoval(cutover, deps);
+  if (!isAwaited || cutover.removal?.state !== "failed") return;
+  const { commands } = await deps.store.cutovers.withCommands(cutoverId);
+  await removeLeftovers(cutover, commands, deps);
+}
+
+/** Sets the timer to the next look, or removes it. Returns whether there is another look. */
+export async function awaitRemoval(
+  { id, removal, endedAt }: CutoverRecord,
+  { timer, clock }: TimerDeps,
+): Promise<boolean> {
+  const isLeft = removal !== undefined && removal.state !== "done" && endedAt !== undefined;
+  const next = isLeft ? nextRemovalLook(Date.parse(endedAt), clock.now()) : undefined;
+  if (next === undefined) await timer.disarmCutover(id);
+  else await timer.armCutover(id, next);
+  return next !== undefined;
+}
