@@ -13,6 +13,7 @@ import { CommandJournal } from "./commands/command-journal.ts";
 import { CommandRunner, type DoneWork } from "./commands/command-runner.ts";
 import type { Executors } from "./commands/executor.ts";
 import type { Identity } from "./identity/identity.ts";
+import { isNews, type SeenMachine } from "./inventory/news.ts";
 import { isCertificateRefused } from "./link/credentials.ts";
 import { type CloudTime, IncomingMessages } from "./link/incoming-messages.ts";
 import { Link } from "./link/link.ts";
@@ -29,8 +30,8 @@ export interface AgentOptions {
   executors: Executors;
   /** Describes the machine; only an agent in the original system does that. */
   takeInventory?: () => Promise<Inventory>;
-  /** The disks that the last command for a recovery point saw; `undefined` before the first. */
-  seenDisks?: () => Inventory["disks"] | undefined;
+  /** The machine as the last command for a recovery point saw it; `undefined` before the first. */
+  seen?: () => SeenMachine | undefined;
   /** Of a source: what the control plane has to know of its fence. */
   brokenFence?: () => Promise<BrokenFence | undefined>;
   /** The system this agent runs in. It ignores commands for the other system. */
@@ -64,7 +65,7 @@ export class Agent {
   readonly #journal: CommandJournal;
   #introductions = 0;
   /** As the last inventory that was sent has them. */
-  #reportedDisks = "";
+  #reported: SeenMachine | undefined;
 
   constructor(options: AgentOptions) {
     const { identity, cloud, dataDir, executors, log, now, random } = options;
@@ -165,9 +166,7 @@ export class Agent {
    * plan's runs read. That inventory may be older than what the command did or met.
    */
   async #tellAfter({ kind }: Command, { machineChanged }: DoneWork): Promise<void> {
-    const told = machineChanged
-      ? this.#tellOfItself()
-      : kind === "take-recovery-point" && this.#tellOfOtherDisks();
+    const told = machineChanged ? this.#tellOfItself() : kind === "take-recovery-point" && this.#tellOfNews();
     await Promise.resolve(told).catch((error: unknown) => {
       // The agent sends it again when it next connects.
       this.#options.log.warn("could not send agent-connected", { error: String(error) });
@@ -194,10 +193,13 @@ export class Agent {
     await this.#tell(await looking);
   }
 
-  /** A disk that was added or removed must not wait for the next connection: plans would not know of it. */
-  async #tellOfOtherDisks(): Promise<void> {
-    const seen = this.#options.seenDisks?.();
-    if (seen && namesAndSizes(seen) !== this.#reportedDisks) await this.#tellOfItself();
+  /**
+   * A disk that was added or removed must not wait for the next connection: plans would not know of it. A
+   * service that was installed, removed or started must not either: a cutover is judged by what is known.
+   */
+  async #tellOfNews(): Promise<void> {
+    const seen = this.#options.seen?.();
+    if (seen && isNews(seen, this.#reported)) await this.#tellOfItself();
   }
 
   async #tell(inventory?: Inventory): Promise<void> {
@@ -214,10 +216,6 @@ export class Agent {
       ...(fitted ? { inventory: fitted } : {}),
       ...(brokenFence ? { brokenFence } : {}),
     });
-    if (inventory) this.#reportedDisks = namesAndSizes(inventory.disks);
+    if (inventory) this.#reported = inventory;
   }
-}
-
-function namesAndSizes(disks: Inventory["disks"]): string {
-  return JSON.stringify(disks.map(({ name, sizeBytes }) => [name, sizeBytes]));
 }

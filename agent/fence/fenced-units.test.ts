@@ -47,6 +47,16 @@ test("what systemd stops together with a listed service runs again after the fen
   expect(starts).toContain("start --job-mode=ignore-dependencies db.target");
 });
 
+test("a service that is listed by an alias is kept down by its own name, too", async () => {
+  systemd.units = { "db.service": { Id: ["mariadb.service"] } };
+  systemd.active = new Set(["mariadb.service"]);
+  expect(await set(true)).toMatchObject({ services: ["db.service", "mariadb.service"] });
+  expect([...systemd.active]).toEqual([]);
+  expect(systemd.isHeldBack("mariadb.service")).toBe(true);
+  await set(false);
+  expect([...systemd.active]).toEqual(["mariadb.service"]);
+});
+
 test("a dependent that does not start is named, and started by the next call", async () => {
   systemd.units = { "db.service": { RequiredBy: ["app.service"] } };
   systemd.active = new Set(["db.service", "app.service"]);

@@ -8,8 +8,8 @@ export const UnitName = z.string().regex(/^[A-Za-z0-9:_.\\@][A-Za-z0-9:_.\\@-]{0
 
 export interface FencedUnits {
   /**
-   * What is kept down: the given services with all their parts, and before them the sockets and paths that
-   * would start one of them.
+   * What is kept down: the given services, also by their own names where an alias was given, with all their
+   * parts, and before them the sockets and paths that would start one of them.
    */
   kept: string[];
   /** Others, which systemd stops together with those, and which it does not start again by itself. */
@@ -21,7 +21,10 @@ export interface FencedUnits {
 /** The relations by which the stop of a unit also stops another one, and those that start it. */
 const STOPPED_WITH = ["ConsistsOf", "RequiredBy", "RequisiteOf", "BoundBy", "PropagatesStopTo"] as const;
 const RELATIONS = [...STOPPED_WITH, "TriggeredBy"] as const;
-type Relations = Record<(typeof RELATIONS)[number], string[]>;
+/** What systemd calls it: of a unit that has other names, only drop-ins for this one always count. */
+const OWN_NAME = "Id";
+const TOLD = [OWN_NAME, ...RELATIONS] as const;
+type Relations = Record<(typeof TOLD)[number], string[]>;
 
 /** Of these kinds are the units that a client, or the host's start, would start. */
 const KEPT = /\.(service|socket|path)$/;
@@ -45,7 +48,8 @@ export async function fencedUnits(services: readonly string[], systemctl: System
   };
   // A set also visits what is added while it is walked.
   for (const unit of kept) {
-    const { ConsistsOf, TriggeredBy } = await stopsWith(unit);
+    const { ConsistsOf, TriggeredBy, Id } = await stopsWith(unit);
+    for (const one of Id) if (KEPT.test(one)) kept.add(one);
     for (const one of ConsistsOf) if (KEPT.test(one)) kept.add(one);
     for (const one of TriggeredBy) if (TRIGGER.test(one)) kept.add(one);
   }
@@ -65,15 +69,15 @@ async function relationsOf(
   failures: Map<string, string>,
 ): Promise<Relations> {
   const found: Relations = {
-    ...{ ConsistsOf: [], RequiredBy: [], RequisiteOf: [], BoundBy: [] },
+    ...{ Id: [], ConsistsOf: [], RequiredBy: [], RequisiteOf: [], BoundBy: [] },
     ...{ PropagatesStopTo: [], TriggeredBy: [] },
   };
-  const told = await systemctl("show", `--property=${RELATIONS.join(",")}`, unit).catch((error: unknown) => {
+  const told = await systemctl("show", `--property=${TOLD.join(",")}`, unit).catch((error: unknown) => {
     failures.set(unit, failureOf(error).message);
     return "";
   });
   for (const line of told.split("\n")) {
-    const relation = RELATIONS.find((one) => line.startsWith(`${one}=`));
+    const relation = TOLD.find((one) => line.startsWith(`${one}=`));
     if (!relation) continue;
     for (const word of line.slice(relation.length + 1).split(/\s+/)) {
       const name = unquoted(word);

@@ -124,10 +124,16 @@ test("if nothing can be found out, everything is unknown, and nothing throws", a
   });
 });
 
-test("a source names the services that its fence keeps down, also if there is none", async () => {
+test("a source names the services that its fence keeps down, also if there is none, and what is known of them", async () => {
   const machine = new RecordedMachine({});
-  for (const fencedServices of [[], ["db.service"]])
-    expect(await inventoryOf(machine, { fencedServices })).toMatchObject({ fencedServices });
+  for (const services of [[], ["db.service"]]) {
+    const look = async () => services.map((name) => ({ name, state: "running" as const }));
+    expect(await inventoryOf(machine, { fence: { services, look } })).toMatchObject({
+      ...{ fencedServices: services, fencedUnits: await look() },
+    });
+  }
+  const unknown = await inventoryOf(machine, { fence: { services: [], look: async () => undefined } });
+  expect(unknown).not.toHaveProperty("fencedUnits");
   expect(await inventoryOf(machine)).not.toHaveProperty("fencedServices");
 });
 

@@ -1,3 +1,4 @@
+import type { ListedService } from "#shared/protocol/fence.ts";
 import { type Disk, type Inventory, UNKNOWN } from "#shared/protocol/inventory.ts";
 import type { Hypervisor } from "../hypervisor/hypervisor.ts";
 import { clip, type Machine, readText } from "../machine/machine.ts";
@@ -26,8 +27,8 @@ export interface InventoryOptions {
   withoutIdleMedia?: boolean | undefined;
   /** What a source server must reach; absent on other machines. */
   controlPlane?: ControlPlane | undefined;
-  /** What a source server's fence keeps down; absent on other machines. */
-  fencedServices?: string[] | undefined;
+  /** What a source server's fence keeps down, and what is known of that; absent on other machines. */
+  fence?: { services: string[]; look: () => Promise<ListedService[] | undefined> } | undefined;
   /** What a target host has; absent on other machines. */
   target?: { hypervisor: Hypervisor; imagesPath: string; checkScripts: () => Promise<string[]> } | undefined;
 }
@@ -38,10 +39,10 @@ export interface InventoryOptions {
  * answered.
  */
 export async function collectInventory(options: InventoryOptions): Promise<Inventory> {
-  const { machine, now, chosenDisks, target, withoutIdleMedia, controlPlane, fencedServices } = options;
+  const { machine, now, chosenDisks, target, withoutIdleMedia, controlPlane, fence } = options;
   const mounts = await Mounts.read(machine);
   // Side by side: most of the time passes in programs that are started.
-  const [disks, volumeGroups, { network, hasTool }, own, bootLoader, raidArrays, agentStart] =
+  const [disks, volumeGroups, { network, hasTool }, own, bootLoader, raidArrays, agentStart, fenced] =
     await Promise.all([
       collectDisks(machine, mounts, chosenDisks, { withoutIdleMedia }),
       collectVolumeGroups(machine, mounts),
@@ -50,6 +51,7 @@ export async function collectInventory(options: InventoryOptions): Promise<Inven
       collectBootLoader(machine, mounts),
       collectRaidArrays(machine, mounts),
       collectAgentStart(machine),
+      collectFenced(fence),
     ]);
   const missingTools: Inventory["missingTools"] = [];
   // A tool that nothing on this machine needs is not reported as missing.
@@ -62,7 +64,7 @@ export async function collectInventory(options: InventoryOptions): Promise<Inven
     disks: disks.map((disk) => ({ ...disk, inUse: !isUnused(disk) })),
     volumeGroups: volumeGroups ?? [],
     ...{ raidArrays, agentStart, network },
-    ...(fencedServices && { fencedServices }),
+    ...fenced,
     ...(target && (await collectTarget(machine, target))),
     missingTools,
   };
@@ -80,6 +82,14 @@ async function collectOwn(machine: Machine) {
     memoryBytes: await collectMemoryBytes(machine),
     virtualization: await collectVirtualization(machine),
   };
+}
+
+async function collectFenced(
+  fence: InventoryOptions["fence"],
+): Promise<Pick<Inventory, "fencedServices" | "fencedUnits">> {
+  if (!fence) return {};
+  const fencedUnits = await fence.look();
+  return { fencedServices: fence.services, ...(fencedUnits && { fencedUnits }) };
 }
 
 async function collectTarget(

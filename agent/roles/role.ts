@@ -24,6 +24,6 @@ export type Role = (
 ) => Promise<
   Pick<
     AgentOptions,
-    "executors" | "takeInventory" | "seenDisks" | "brokenFence" | "onAcknowledged" | "onCancelled" | "onStart"
+    "executors" | "takeInventory" | "seen" | "brokenFence" | "onAcknowledged" | "onCancelled" | "onStart"
   >
 >;

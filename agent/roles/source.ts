@@ -25,6 +25,7 @@ import { choicesOf } from "../consistency/open-view.ts";
 import { type PreCopyDeps, preCopyView } from "../consistency/pre-copy/pre-copy.ts";
 import { type StillDeps, stillView } from "../consistency/still.ts";
 import { FenceKeeper } from "../fence/fence-keeper.ts";
+import { listedServices } from "../fence/listed-services.ts";
 import { endingHooks, setFenceExecutor } from "../fence/set-fence.ts";
 import { SwitchOff } from "../fence/switch-off.ts";
 import { diskUsageOf } from "../filesystems/disk-usage.ts";
@@ -111,9 +112,9 @@ export const sourceRole: Role = async (options) => {
     trust: (key) => imageTrust.require(key),
   });
   const switchOff = switchOffOf(options, { fence, afterAnswer });
-  const { disks, seenDisks } = disksOf(lookAtMachine);
+  const { disks, seen } = disksOf(lookAtMachine);
   return {
-    ...{ takeInventory, seenDisks },
+    ...{ takeInventory, seen },
     brokenFence: async () => (await fence.read()).broken,
     executors: {
       "take-inventory": async () => ({ inventory: await takeInventory() }),
@@ -190,26 +191,28 @@ function preCopyOf(deps: Omit<PreCopyDeps, "tracker">): ConditionalView | undefi
 function machineInventoryOf(options: RoleOptions): () => Promise<Inventory> {
   const { identity, machine, settings, now } = options;
   const controlPlane = { hosts: controlPlaneHosts(identity.enrolment), environment: process.env };
+  const services = settings.fencedServices ?? [];
+  const fence = { services, look: () => listedServices(services, localSystemctl) };
   const diskNames = settings.disks.length > 0 ? undefined : new DiskNames(options);
   return async () => {
     const inventory = await collectInventory({
       ...{ machine, now, chosenDisks: settings.disks },
-      ...{ withoutIdleMedia: true, controlPlane, fencedServices: settings.fencedServices ?? [] },
+      ...{ withoutIdleMedia: true, controlPlane, fence },
     });
     return diskNames ? { ...inventory, disks: await diskNames.named(inventory.disks) } : inventory;
   };
 }
 
-/** The disks that recovery points are taken of, and those that the last one saw. */
+/** The disks that recovery points are taken of, and the machine as the last one saw it. */
 function disksOf(
   lookAtMachine: () => Promise<Inventory>,
-): Pick<CaptureDeps, "disks"> & { seenDisks: () => InventoriedDisks | undefined } {
-  let seen: InventoriedDisks | undefined;
+): Pick<CaptureDeps, "disks"> & { seen: () => Inventory | undefined } {
+  let seen: Inventory | undefined;
   return {
-    seenDisks: () => seen,
+    seen: () => seen,
     disks: async () => {
-      seen = (await lookAtMachine()).disks;
-      return seen.map((disk) => ({ ...disk, isStill: isUnused(disk) }));
+      seen = await lookAtMachine();
+      return seen.disks.map((disk) => ({ ...disk, isStill: isUnused(disk) }));
     },
   };
 }

@@ -22,6 +22,11 @@ export function describeCutover(cutover: Cutover): string {
   if (cutover.go) lines.push(`  ${cutover.go.by} said go at ${cutover.go.at}`);
   if (cutover.heldBack) lines.push(`  held back at ${cutover.heldBack.at}: ${oneLine(cutover.heldBack.why)}`);
   lines.push(...describeForecast(cutover).map((line) => `  ${line}`));
+  const idle = (cutover.fencedUnits ?? []).filter(({ state }) => state === "stopped").map(({ name }) => name);
+  if (idle.length > 0)
+    lines.push(
+      `  does not run now, so the outage stops nothing of it: ${idle.join(", ")}; are the names right?`,
+    );
   if (cutover.rehearsal) lines.push(`  adaptation: ${describeRehearsal(cutover.rehearsal)}`);
   if (cutover.proof) lines.push(...describeProof(cutover.proof).map((line) => `  ${line}`));
   else if (cutover.proveSeconds !== undefined) lines.push("  the copy is not proved yet");

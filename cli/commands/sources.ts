@@ -30,5 +30,10 @@ export const sources: CliCommand = {
 /** An agent that does not say is older. */
 function fencedServices({ inventory }: Source): string {
   if (inventory?.fencedServices === undefined) return "unknown";
-  return inventory.fencedServices.join(", ") || "none";
+  const states = new Map(inventory.fencedUnits?.map(({ name, state }) => [name, state]));
+  const shown = inventory.fencedServices.map((name) => {
+    const state = states.get(name) ?? "running";
+    return state === "running" ? name : `${name} (${state})`;
+  });
+  return shown.join(", ") || "none";
 }

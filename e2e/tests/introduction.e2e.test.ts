@@ -74,7 +74,7 @@ test("a source whose disks have changed reports them after its next recovery poi
       looked += 1;
       return anInventory({ hostname: "fir", disks });
     },
-    seenDisks: () => disks,
+    seen: () => ({ disks }),
     environment: "original",
     bootId: async () => "boot-1",
     log: noLog,

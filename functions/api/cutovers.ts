@@ -1,4 +1,4 @@
-import type { CutoverRecord } from "#shared/domain/cutover/cutover.ts";
+import { type CutoverRecord, isBefore } from "#shared/domain/cutover/cutover.ts";
 import { rehearsalOf } from "#shared/domain/cutover/rehearsal.ts";
 import { approvedCutover, editedCutover, goneCutover, heldCutover } from "#shared/domain/cutover/start.ts";
 import { cutoverOf } from "#shared/domain/cutover/view.ts";
@@ -132,6 +132,8 @@ async function shown(cutover: CutoverRecord, deps: CutoverDeps): Promise<Cutover
   const { commands } = await deps.store.cutovers.withCommands(cutover.id);
   const forecast = await forecastFor({ record: cutover, commands }, deps);
   const copying = await copyingOf(cutover, deps.store);
-  const details = { rehearsal: rehearsalOf(cutover, commands), copying };
+  const source = isBefore(cutover) ? await deps.store.agents.find(cutover.sourceId) : undefined;
+  const { fencedUnits } = source?.inventory ?? {};
+  const details = { rehearsal: rehearsalOf(cutover, commands), copying, fencedUnits };
   return cutoverOf({ ...cutover, forecast }, deps.clock.now(), details);
 }

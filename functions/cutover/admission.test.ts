@@ -45,6 +45,50 @@ test("a source whose agent is older, and does not say what its fence stops, gets
   expect((await create()).status).toBe(202);
 });
 
+const units = (state?: "running" | "stopped" | "not-found") =>
+  site.world.store.agents.modify("agt_source", (one) => {
+    const { fencedUnits: _, ...rest } = one.inventory ?? anInventory();
+    const known = state && { fencedUnits: [{ name: "db.service", state }] };
+    return { ...one, inventory: { ...rest, fencedServices: ["db.service"], ...known } };
+  });
+
+test("a service that the source does not have is found before a window, and one that nothing is known of is not refused", async () => {
+  await units("not-found");
+  expect(await create()).toMatchObject({
+    status: 409,
+    body: { name: "FencedServiceMissingError", detail: expect.stringContaining("db.service") },
+  });
+  await units();
+  expect((await create()).status).toBe(202);
+});
+
+test("a service that does not run is shown with the cutover, which is created", async () => {
+  await units("stopped");
+  expect(await create()).toMatchObject({
+    ...{ status: 202, body: { fencedUnits: [{ name: "db.service", state: "stopped" }] } },
+  });
+});
+
+test("a service that is removed before the window holds the cutover back, with an alarm that names it", async () => {
+  const id = await site.create();
+  await units("not-found");
+  await site.passUntil("01:01");
+  expect(await site.cutover(id)).toMatchObject({
+    ...{ state: "waiting", heldBack: { why: expect.stringContaining("db.service") } },
+  });
+  expect(site.commands.filter((key) => key.startsWith("set-fence"))).toEqual([]);
+  expect(site.world.topic.notices).toContain(`raised cutover-held ${id}`);
+});
+
+test("a service that is removed while the standby is brought up to date leads back before anything is stopped", async () => {
+  const id = await site.create();
+  site.before.EndCutoverRun = async () => void (await units("not-found"));
+  await site.passUntil("01:01");
+  expect(await site.cutover(id)).toMatchObject({ state: "rolled-back" });
+  expect((await site.cutover(id)).failure?.hint).toContain("db.service");
+  expect(site.commands.filter((key) => key === "set-fence up")).toEqual([]);
+});
+
 test("a check script that the target host does not have is refused before the outage, unless its agent does not say", async () => {
   const scripts = (checkScripts?: string[]) =>
     site.world.store.agents.modify("agt_target", (one) => ({

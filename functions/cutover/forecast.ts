@@ -4,7 +4,9 @@ import { forecastCutover, type MeasuredRun } from "#shared/domain/cutover/foreca
 import { rehearsalOf } from "#shared/domain/cutover/rehearsal.ts";
 import { type DatedForecast, deadlineIn } from "#shared/domain/cutover/start.ts";
 import { openingFrom } from "#shared/domain/cutover/window.ts";
+import { missingServices } from "#shared/domain/listed-services.ts";
 import type { RunRecord } from "#shared/domain/protection/run.ts";
+import { FencedServiceMissingError } from "#shared/errors.ts";
 import { secondsBetween } from "#shared/seconds-between.ts";
 import type { StoreDeps } from "../store/deps.ts";
 import type { Store } from "../store/store.ts";
@@ -43,10 +45,22 @@ export async function freshForecast(
     ...{ answers: cutover.check !== undefined, secondsLeft },
   };
   const forecast = { ...forecastCutover(history, question), at };
-  const failure = rehearsalOf(cutover, commands)?.failure;
-  // What failed on a clone would fail in the outage.
-  const advice = failure && `Its system could not be adapted: ${failure.message}. ${failure.hint}`;
+  const advice = (await unfencibleAdvice(cutover, store)) ?? rehearsalAdvice(cutover, commands);
   return advice === undefined ? forecast : { ...forecast, fits: false, advice };
+}
+
+/** What failed on a clone would fail in the outage. */
+function rehearsalAdvice(cutover: CutoverRecord, commands: readonly CommandRecord[]): string | undefined {
+  const failure = rehearsalOf(cutover, commands)?.failure;
+  return failure && `Its system could not be adapted: ${failure.message}. ${failure.hint}`;
+}
+
+/** A service that was there when the cutover was created may have been removed since. */
+async function unfencibleAdvice({ sourceId }: CutoverRecord, { agents }: Store): Promise<string | undefined> {
+  const missing = missingServices((await agents.get(sourceId)).inventory ?? {});
+  if (missing.length === 0) return undefined;
+  const { message, hint } = new FencedServiceMissingError(sourceId, missing);
+  return `Its source could not be quieted: ${message}. ${hint}`;
 }
 
 /** Of the opening that is open or open next; as if that opened now. Milliseconds since 1970. */

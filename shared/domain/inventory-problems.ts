@@ -1,9 +1,19 @@
 import type { Disk, Inventory } from "../protocol/inventory.ts";
 
-/** What the agent could not find out for an inventory, as text, each with its disk. The text is untrusted. */
-export function inventoryProblems({ problems = [], disks }: Pick<Inventory, "problems" | "disks">): string[] {
+/**
+ * What the agent could not find out for an inventory, or found to be wrong, as text, each with its disk or
+ * service. The text is untrusted.
+ */
+export function inventoryProblems({
+  problems = [],
+  disks,
+  fencedUnits = [],
+}: Pick<Inventory, "problems" | "disks" | "fencedUnits">): string[] {
   return [
     ...problems,
+    ...fencedUnits
+      .filter(({ state }) => state === "not-found")
+      .map(({ name }) => `fenced service ${name}: systemd knows no service of this name`),
     ...disks.flatMap((disk) => problemsOf(disk).map((problem) => `disk ${disk.name}: ${problem}`)),
   ];
 }

@@ -50,6 +50,20 @@ export class NothingFencedError extends CausewayError {
   }
 }
 
+/** A service that the source's agent is to stop does not exist, so the outage would begin and not succeed. */
+export class FencedServiceMissingError extends CausewayError {
+  override readonly name = "FencedServiceMissingError";
+  readonly retryable = false;
+  readonly hint =
+    "Start the source's agent with the right names (`--fence-service NAME.service`; of a template, each instance: `NAME@INSTANCE.service`), or install the service. The agent says what it finds when it connects, and after each recovery point.";
+
+  constructor(sourceId: string, services: readonly string[]) {
+    super(
+      `the systemd of source ${sourceId} knows no service ${services.join(", ")}, which its fence is to stop`,
+    );
+  }
+}
+
 /** The source's agent is older than what a cutover has to know of its fence. */
 export class SourceAgentOutdatedError extends CausewayError {
   override readonly name = "SourceAgentOutdatedError";

@@ -7,6 +7,7 @@ import { Failure, Progress, Timestamp } from "./common.ts";
 import { CutoverForecast } from "./cutover-forecast.ts";
 import { CutoverWindows } from "./cutover-window.ts";
 import { DefinedMachine, MachineAnswer } from "./defined-machine.ts";
+import { ListedService } from "./fence.ts";
 import { AgentId, CutoverId, PlanId, PointId, ResourceId, RunId } from "./ids.ts";
 import { Whereabouts } from "./machine.ts";
 import { MachineDesign } from "./machine-routes.ts";
@@ -127,6 +128,11 @@ export const Cutover = z.object({
   heldBack: z.object({ at: Timestamp, why: z.string() }).optional(),
   /** As of `at`: of now until it begins, and then of the moment in which it began. */
   forecast: CutoverForecast.extend({ at: Timestamp }).nullable(),
+  /**
+   * Until it begins: what is known of the services that the source's agent is to stop; absent in lists, and
+   * if nothing is known.
+   */
+  fencedUnits: z.array(ListedService).max(256).optional(),
   /** For how many seconds files of the source were to be read; absent if none are compared. */
   proveSeconds: ProofBudget.optional(),
   /** What the comparison of files found, before the cutover could begin; absent until then. */

@@ -11,6 +11,17 @@ export const ServiceName = z
     "the name of a service, such as postgresql.service",
   );
 
+/**
+ * What the source's systemd says of a service that is to be kept down. `not-found`: there is none of this
+ * name, or the name is a template's, so it cannot be stopped. `stopped`: its name may be another one than
+ * that of the service that was meant.
+ */
+export const ListedService = z.strictObject({
+  name: ServiceName,
+  state: z.enum(["running", "stopped", "not-found"]),
+});
+export type ListedService = z.infer<typeof ListedService>;
+
 /** A person at the source's console broke the fence of this term: the source runs again. */
 export const BrokenFence = z.object({
   term: z.int().nonnegative(),

@@ -17,6 +17,7 @@ const FIRST: readonly ListName[] = ["cpu.flags", "bootLoader.entries", "network.
 const LAST: readonly ListName[] = [
   "network.interfaces",
   "disks.partitions",
+  "fencedUnits",
   "fencedServices",
   "checkScripts",
   "disks",

@@ -6,7 +6,7 @@
 import * as z from "zod";
 import { CheckScriptName } from "./answer-check.ts";
 import { Timestamp } from "./common.ts";
-import { ServiceName } from "./fence.ts";
+import { ListedService, ServiceName } from "./fence.ts";
 import { DiskName } from "./ids.ts";
 
 const Text = z.string().max(256);
@@ -365,6 +365,8 @@ export const Inventory = z.strictObject({
    * say.
    */
   fencedServices: z.array(ServiceName).max(256).optional(),
+  /** What is known of them. Absent if the agent is older, or its systemd does not say. */
+  fencedUnits: z.array(ListedService).max(256).optional(),
   /** Target hosts only: the check scripts that can be run. Absent if the agent is older and does not say. */
   checkScripts: z.array(CheckScriptName).max(256).optional(),
   /** Windows only: the drive letters in use. */

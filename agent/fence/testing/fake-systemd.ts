@@ -6,6 +6,8 @@ const TRIGGER_LIMIT = 20;
 const STOPPED_WITH = ["ConsistsOf", "RequiredBy", "BoundBy"] as const;
 
 interface FakeUnit {
+  /** Its own name, if this is another one. */
+  Id?: string[];
   ConsistsOf?: string[];
   RequiredBy?: string[];
   BoundBy?: string[];

@@ -1,11 +1,5 @@
 /** What a cutover is when it is asked for. */
-import {
-  CheckScriptMissingError,
-  InvalidInputError,
-  NothingFencedError,
-  SourceAgentOutdatedError,
-  WrongStateError,
-} from "../../errors.ts";
+import { CheckScriptMissingError, InvalidInputError, WrongStateError } from "../../errors.ts";
 import type { BootImageReference } from "../../protocol/boot-image.ts";
 import type { NewCutover } from "../../protocol/cutover.ts";
 import type { Inventory } from "../../protocol/inventory.ts";
@@ -15,6 +9,7 @@ import { plannedAdaptation } from "../adapted-machine.ts";
 import type { AgentRecord } from "../agent.ts";
 import { requireAnswerable } from "../answerable.ts";
 import { bootFirmware } from "../boot-hardware.ts";
+import { requireFencible } from "../listed-services.ts";
 import { plannedMachine } from "../machine.ts";
 import type { PlanRecord } from "../protection/plan.ts";
 import { untouchedWhereabouts } from "../whereabouts.ts";
@@ -23,8 +18,7 @@ import { requireTime } from "./start.ts";
 
 /**
  * `plan`: what `requireStandby` returned. `bootImage`: what its source restarts into, if it does. Throws
- * `WrongStateError` if the source has not reported its disks, `NothingFencedError` if its agent says that its
- * fence stops nothing, `SourceAgentOutdatedError` if that does not say what it stops,
+ * `WrongStateError` if the source has not reported its disks, what `requireFencible` throws,
  * `CheckScriptMissingError` if the target host's says that it has no such script, and `InvalidInputError` if
  * no window is left, no card leads out of the test network, the machine could never answer, or it is to have
  * what the source's inventory does not, or the address of the card that connects the fenced source, or if
@@ -63,10 +57,7 @@ export function newCutover(
       `source ${source.id} has not reported its disks yet`,
       "Wait until its agent has connected.",
     );
-  const { fencedServices } = inventory;
-  // An older agent that has a list, and does not say so, puts its fence on the disks that are copied.
-  if (fencedServices === undefined) throw new SourceAgentOutdatedError(source.id);
-  if (fencedServices.length === 0) throw new NothingFencedError(source.id);
+  requireFencible(source.id, inventory);
   const firmware = bootFirmware(inventory, disks);
   // The point is known only after the final sync; nothing of the plan depends on it.
   const owner = { id, sourceId: source.id, targetId, pointId: "", disks, firmware, images: undefined };

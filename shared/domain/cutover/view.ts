@@ -3,11 +3,11 @@ import type { Cutover } from "../../protocol/cutover.ts";
 import { type CutoverRecord, isSourceAway } from "./cutover.ts";
 import { openingFrom } from "./window.ts";
 
-/** `now`: milliseconds since 1970. `details`: what its commands and those of its run say. */
+/** `now`: milliseconds since 1970. `details`: what its source, its commands and those of its run say. */
 export function cutoverOf(
   cutover: CutoverRecord,
   now: number,
-  details: Pick<Cutover, "rehearsal" | "copying"> = {},
+  details: Pick<Cutover, "rehearsal" | "copying" | "fencedUnits"> = {},
 ): Cutover {
   const { id, sourceId, targetId, planId, state, mode, windows, needsApproval, approved, go } = cutover;
   const { heldBack, forecast, states, machine, answer, failure, requestedBy } = cutover;
