@@ -57,9 +57,13 @@ export class RecoveryPointStore {
     return this.#table.setLatest(keyOf(id), "bootTested", test);
   }
 
-  /** Notes what a check found. The result of a newer check stays. */
+  /**
+   * Notes what a check found. The result of a newer check stays, and so does damage, until all of the point was
+   * read: a sample can miss it.
+   */
   noteCheck(id: string, check: PointCheck): Promise<void> {
-    return this.#table.setLatest(keyOf(id), "checked", check);
+    const values = check.method === "sample" && check.verdict === "sound" ? (["damaged"] as const) : [];
+    return this.#table.setLatest(keyOf(id), "checked", check, { field: "verdict", values });
   }
 
   /** Notes what a proof found. What says more stays, and otherwise the newer one. */

@@ -168,6 +168,47 @@ test("a damaged point raises one alarm that names the object, and it is checked 
   expect(world.topic.notices.map((notice) => notice.split(" ")[0])).toEqual(["raised", "cleared"]);
 });
 
+test("a point that was found damaged stays so until a whole check says that it is sound", async () => {
+  await addPoints(2);
+  const sample = await begin();
+  await checked(["rp_000"]);
+  // By a person, who read the alarm.
+  await world.store.alarms.modifyExisting({ kind: "repository-damaged", subject: SOURCE }, (one) => ({
+    ...one,
+    state: "cleared",
+  }));
+  // A sample that began before, and one that did not see the point's verdict yet.
+  await endCheck.run({ checkId: sample.checkId, found: found(sample.pointIds) }, world);
+  expect(await verdict("rp_000")).toMatchObject({ verdict: "damaged" });
+  const at = "2031-01-01T00:00:00.000Z";
+  const late = { checkId: "chk_late", verdict: "sound", method: "sample", at } as const;
+  await world.store.points.noteCheck("rp_000", late);
+  expect(await verdict("rp_000")).toMatchObject({ verdict: "damaged" });
+  await world.store.points.noteCheck("rp_000", { ...late, method: "whole" });
+  expect(await verdict("rp_000")).toMatchObject({ verdict: "sound", method: "whole" });
+});
+
+test("a whole check of more points than a message holds judges the damaged ones", async () => {
+  await addPoints(600);
+  const at = new Date(world.nowMs).toISOString();
+  await world.store.points.noteCheck("rp_000", { checkId: "chk_1", verdict: "damaged", method: "whole", at });
+  const { whole, pointIds } = await begin();
+  expect(whole).toBe(true);
+  expect(pointIds.slice(0, 2)).toEqual(["rp_599", "rp_000"]);
+});
+
+test("a whole check that began before damage was found does not say that it is gone", async () => {
+  await addPoints(2);
+  const whole = await begin({ whole: true });
+  await checked(["rp_000"]);
+  await endCheck.run({ checkId: whole.checkId, found: found(whole.pointIds) }, world);
+  expect(await verdict("rp_000")).toMatchObject({ verdict: "damaged" });
+  expect(await alarm()).toMatchObject({ state: "open" });
+  expect((await checked()).whole).toBe(true);
+  expect(await verdict("rp_000")).toMatchObject({ verdict: "sound" });
+  expect(await alarm()).toMatchObject({ state: "cleared" });
+});
+
 test("an alarm about something that no point needs stays until a whole check finds nothing", async () => {
   await addPoints(1);
   const { checkId, pointIds } = await begin({ whole: true });

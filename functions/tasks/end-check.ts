@@ -71,19 +71,25 @@ async function giveUp(
   return { state: check.state };
 }
 
+/** What was sound when the check began can have been damaged before it ended: then that was found later. */
 async function notePoints(check: CheckRecord, { store, clock }: Deps): Promise<void> {
-  const { id: checkId, whole, endedAt: at = timestamp(clock) } = check;
+  const { id: checkId, whole, createdAt, endedAt = timestamp(clock) } = check;
   const method = whole ? "whole" : "sample";
-  for (const { pointId, verdict } of verdictsOf(check))
-    if (verdict !== "gone") await store.points.noteCheck(pointId, { checkId, verdict, method, at });
+  for (const { pointId, verdict } of verdictsOf(check)) {
+    if (verdict === "gone") continue;
+    const at = verdict === "sound" ? createdAt : endedAt;
+    await store.points.noteCheck(pointId, { checkId, verdict, method, at });
+  }
 }
 
-/** Only a whole check that found nothing says that the damage is gone. */
+/** Only a whole check that found nothing says that the damage is gone, if that was known when it began. */
 async function settleDamage(check: CheckRecord, deps: Deps): Promise<void> {
-  const { sourceId, whole, endedAt = timestamp(deps.clock) } = check;
+  const { sourceId, whole, createdAt, endedAt = timestamp(deps.clock) } = check;
+  const key = { kind: "repository-damaged", subject: sourceId } as const;
   if (foundDamage(check))
-    await raiseAlarm(damageAlarm(check, await deps.store.agents.get(sourceId), endedAt), deps);
-  else if (whole) await clearAlarm({ kind: "repository-damaged", subject: sourceId }, deps);
+    return void (await raiseAlarm(damageAlarm(check, await deps.store.agents.get(sourceId), endedAt), deps));
+  const alarm = whole ? await deps.store.alarms.find(key) : undefined;
+  if (alarm && alarm.reportedAt <= createdAt) await clearAlarm(key, deps);
 }
 
 async function audit(check: CheckRecord, { store, clock }: Deps): Promise<void> {

@@ -45,20 +45,26 @@ type Checkable = Pick<RecoveryPoint, "id" | "prunedAt" | "checked">;
 
 /**
  * The points to check: the newest, then those whose last check is longest ago, so that samples get round to
- * all of them. Pruned points are left out. A whole check judges as many as a message holds.
+ * all of them. Pruned points are left out. A whole check judges as many as a message holds, and first those
+ * that were found damaged: only a whole check says that they are sound.
  */
 export function pointsToCheck(points: readonly Checkable[], whole: boolean): string[] {
   const living = points.filter(({ prunedAt }) => prunedAt === undefined);
   const [newest, ...others] = living.toSorted((a, b) => b.id.localeCompare(a.id));
   if (!newest) return [];
-  if (!whole) others.sort((a, b) => (a.checked?.at ?? "").localeCompare(b.checked?.at ?? ""));
+  if (whole) others.sort((a, b) => Number(isDamaged(b)) - Number(isDamaged(a)));
+  else others.sort((a, b) => (a.checked?.at ?? "").localeCompare(b.checked?.at ?? ""));
   const most = whole ? MAX_CHECKED_POINTS : SAMPLED_POINTS;
   return [newest, ...others].slice(0, most).map(({ id }) => id);
 }
 
 /** Whether a point that is still there was found damaged: then a sample does not say enough. */
 export function hasDamage(points: readonly Checkable[]): boolean {
-  return points.some(({ prunedAt, checked }) => prunedAt === undefined && checked?.verdict === "damaged");
+  return points.some((point) => point.prunedAt === undefined && isDamaged(point));
+}
+
+function isDamaged({ checked }: Checkable): boolean {
+  return checked?.verdict === "damaged";
 }
 
 /**

@@ -38,6 +38,7 @@ export const PointCheck = z.object({
   verdict: PointVerdict.exclude(["gone"]),
   /** `sample`: random parts of it were read. `whole`: all of it was. */
   method: z.enum(["sample", "whole"]),
+  /** When the check ended that found the damage, or when the one began that found none. */
   at: Timestamp,
 });
 export type PointCheck = z.infer<typeof PointCheck>;
