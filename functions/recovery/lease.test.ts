@@ -167,6 +167,27 @@ test("a source gets its right back when it connects, if a stopped workflow left 
   expect(fences().at(-1)).toBe("rcv_1.set-fence.down.1 1 false");
 });
 
+test("a machine whose host was silent for longer than its lease keeps production, and no one else got the right", async () => {
+  await move("take");
+  await renew(1);
+  world.nowMs += 10 * (LEASE_SECONDS + LEASE_MARGIN_SECONDS) * 1000;
+  await expect(move("take", "rcv_2")).rejects.toMatchObject({ name: "WrongStateError" });
+  await connect();
+  expect(await lease()).toMatchObject({ state: "held", ownerId: "rcv_1", term: 1 });
+  expect(fences()).toEqual(["rcv_1.set-fence.up.1 1 true", "rcv_1.set-fence.up.1 1 true"]);
+  await move("keep");
+  expect((await renew(1)).body).toEqual({ isPermanent: true });
+});
+
+test("a machine whose source was taken back by a person at its console does not keep production", async () => {
+  await move("take");
+  await renew(1);
+  await connect({ brokenFence: { term: 1, at: "2029-12-31T00:00:00.000Z", by: "grace" } });
+  await expect(move("keep")).rejects.toMatchObject({ name: "WrongStateError" });
+  expect(await lease()).toMatchObject({ state: "none" });
+  expect((await renew(1)).status).toBe(409);
+});
+
 test("a fence that was broken at the source's console ends the machine's lease, and is in the audit once", async () => {
   await move("take");
   await move("keep");

@@ -58,8 +58,8 @@ export class RecoveryPointStore {
   }
 
   /**
-   * Notes what a check found. The result of a newer check stays, and so does damage, until all of the point was
-   * read: a sample can miss it.
+   * Notes what a check found. The result of a newer check stays, and so does damage, until all of the point
+   * was read: a sample can miss it.
    */
   noteCheck(id: string, check: PointCheck): Promise<void> {
     const values = check.method === "sample" && check.verdict === "sound" ? (["damaged"] as const) : [];

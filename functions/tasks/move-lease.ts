@@ -94,6 +94,9 @@ function movedLease(
       return grantedLease(begunLease(lapsed, { ownerId, targetId, othersOff }), ownerId, "stated");
     }
     case "keep":
+      // Also if it has lapsed, in contrast to a cutover's. Until it is given back, no one else gets the
+      // right, so the paused machine stays the only one, and continues when its host asks again. The source
+      // may be gone, and clients may have written to the machine, so there is nothing to go back to.
       return permanentLease(lease, ownerId);
     case "give-back":
       return endingLease(lease, ownerId);
