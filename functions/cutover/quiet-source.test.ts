@@ -62,6 +62,31 @@ test("a source whose agent is older, so that its fence is on the disks before th
   expect(runs.map(({ phase }) => phase)).not.toContain("final-sync");
 });
 
+test.each([
+  ["quieted", false],
+  ["committed", true],
+])(
+  "a source that does not name each service of its list when it is %s is rolled back to",
+  async (_, atCommit) => {
+    await site.world.store.agents.modify("agt_source", (one) => ({
+      ...one,
+      inventory: anInventory({ ...one.inventory, fencedServices: ["db.service", "web.service"] }),
+    }));
+    const both = ["web.service", "db.service", "part.service"];
+    site.lasts = ({ isUp, lasting }) =>
+      isUp ? { lasting, services: lasting === atCommit ? ["db.service"] : both } : {};
+    const id = await site.create();
+    await site.passUntil("01:05");
+    await expectBack(site, id);
+    expect((await site.cutover(id)).failure).toMatchObject({
+      name: "FenceIncompleteError",
+      message: expect.stringContaining("web.service"),
+      hint: expect.stringContaining("stop none of them"),
+    });
+    expect(site.commands.includes("clone-standby")).toBe(atCommit);
+  },
+);
+
 test("a source that does not say that its fence lasts at the commit is rolled back to", async () => {
   site.lasts = () => ({ lasting: false });
   const id = await site.create();

@@ -10,6 +10,7 @@ import {
   returnedLease,
 } from "#shared/domain/lease.ts";
 import {
+  FenceIncompleteError,
   FenceInterruptedError,
   NothingFencedError,
   SourceAgentOutdatedError,
@@ -51,7 +52,8 @@ export const handler = taskHandler({
  * Moves the right to run of a cutover's source by one conditional write, after the state of the cutover: so
  * one that is rolled back never keeps the right, and one that keeps it is never rolled back. Repeating it
  * changes nothing. Returns the lease's term, and after how many whole seconds to give it back again: 0 if
- * that is done. Throws `WrongStateError` if another one has the right, `NothingFencedError`,
+ * that is done. Throws `WrongStateError` if another one has the right, `NothingFencedError` or
+ * `FenceIncompleteError` if the fence keeps nothing down, or not every service of the source's list,
  * `FenceInterruptedError` unless the source's fence is up for this lease, `SourceAgentOutdatedError` unless
  * it is one that lasts only at the commit, and, unless it is to be given back, `CutoverStoppedError` and
  * `WindowClosedError`.
@@ -88,9 +90,27 @@ const STATES = { begin: "quiescing", hold: "final-sync", keep: "committing" } as
 async function entered(input: Input, { store }: CommandDeps, now: string): Promise<CutoverRecord> {
   const { action, cutoverId } = input;
   if (action === "give-back") return store.cutovers.get(cutoverId);
-  if (action === "hold" && input.fence.isUp && input.fence.services.length === 0)
-    throw new NothingFencedError((await store.cutovers.get(cutoverId)).sourceId);
+  if (action !== "begin") await requireAllKept(input.fence, cutoverId, store);
   return store.cutovers.modify(cutoverId, (one) => enteredState(one, STATES[action], now));
+}
+
+/**
+ * What the source's agent is to keep down is what it said before the outage: an answer that leaves one out,
+ * for whatever reason, does not say that it is quiet.
+ */
+async function requireAllKept(
+  { isUp, services }: CommandOutput<"set-fence">,
+  cutoverId: string,
+  store: CommandDeps["store"],
+): Promise<void> {
+  if (!isUp) return;
+  const { sourceId } = await store.cutovers.get(cutoverId);
+  if (services.length === 0) throw new NothingFencedError(sourceId);
+  const listed = (await store.agents.get(sourceId)).inventory?.fencedServices ?? [];
+  const left = listed.filter((service) => !services.includes(service));
+  if (left.length === 0) return;
+  const why = "the source's agent lists it, and did not say that it is kept down";
+  throw new FenceIncompleteError("up", new Map(left.map((service) => [service, why])));
 }
 
 /** The command to take the fence down goes first, so that no interruption loses it. */

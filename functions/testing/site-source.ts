@@ -53,7 +53,7 @@ export class SiteSource {
     const isThere = this.system === "boot-environment";
     if (isThere) this.#returning.fenced = Number(term);
     else this.fence = (isUp ? fencedFor : unfencedAfter)(this.fence, Number(term));
-    return { ...this.fence, ...more, services: this.fence.isUp ? ["db.service"] : [] };
+    return { ...this.fence, services: this.fence.isUp ? ["db.service"] : [], ...more };
   }
 
   switchOff(): void {
