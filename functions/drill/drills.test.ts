@@ -11,6 +11,7 @@ import { run as abandonDrill } from "../tasks/abandon-drill.ts";
 import { run as dispatchCommand, Input } from "../tasks/dispatch-command.ts";
 import { run as endDrill } from "../tasks/finish-drill.ts";
 import { run as recordVerdict } from "../tasks/record-verdict.ts";
+import { interruptNthCall } from "../testing/interrupt-save.ts";
 import { request, type TestRequest, World } from "../testing/world.ts";
 
 let world: World;
@@ -114,6 +115,16 @@ test("a clone is adapted to the boot check's machine, and the drill shows what w
   expect((await call("GET /drills")).body.items).toEqual([
     expect.not.objectContaining({ adaptation: expect.anything() }),
   ]);
+});
+
+test("a drill has no verdict that its point lacks, also if the workflow gives it up in between", async () => {
+  const id = await started();
+  interruptNthCall(world.store.points, "noteBootTest", 1);
+  await expect(recordVerdict({ drillId: id, bootCheck: booted }, world)).rejects.toThrow("killed");
+  expect(await bootTest()).toBeUndefined();
+  await abandonDrill({ drillId: id, error: failure }, world);
+  expect(await drill(id)).toMatchObject({ state: "failed" });
+  expect((await drill(id)).result).toBeUndefined();
 });
 
 test("the same request with the same key starts one drill, also after an interruption", async () => {

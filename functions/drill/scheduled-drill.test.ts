@@ -5,6 +5,7 @@ import type { BootCheck } from "#shared/protocol/drill.ts";
 import { run as abandonDrill } from "../tasks/abandon-drill.ts";
 import { Input as ProofInput, run as recordProof } from "../tasks/record-proof.ts";
 import { run as recordVerdict } from "../tasks/record-verdict.ts";
+import { interruptNthCall } from "../testing/interrupt-save.ts";
 import { at, finish, fire, plan, planId, protect, runs, world } from "../testing/protected-source.ts";
 import { ScheduledPlans } from "../testing/scheduled-plans.ts";
 import { drillTick } from "./scheduled-drill.ts";
@@ -50,6 +51,19 @@ test("each drill boots the newest point, and the next is due at the schedule's n
   expect((await listed()).map((drill) => drill.pointId)).toEqual([pointId, newer]);
   expect(await alarm()).toBeUndefined();
   expect((await world.store.points.get(pointId)).bootTested).toMatchObject({ verdict: "booted" });
+});
+
+test("a drill that is given up because its alarm could not be raised raises it then", async () => {
+  await protect({ drills });
+  await makePoint();
+  await drillNow();
+  interruptNthCall(world.store.alarms, "modify", 1);
+  await expect(judge("not-booted")).rejects.toThrow("killed");
+  const error = { Error: "Lambda.Unknown", Cause: "" };
+  expect(await abandonDrill({ drillId: (await last()).id, error }, world)).toMatchObject({
+    state: "completed",
+  });
+  expect(await alarm()).toMatchObject({ state: "open", cause: expect.stringContaining("did not boot") });
 });
 
 test.each(["start", "armDrill"] as const)(

@@ -33,6 +33,7 @@ export async function run(
 ): Promise<{ state: DrillState; failure: Failure }> {
   const drill = await abandonDrill(drillId, error, deps);
   const { state } = drill;
-  if (state === "failed") await reportDrill(drill, deps);
+  // The alarm of one that has a verdict may be why the workflow gives it up.
+  if (state !== "cancelled") await reportDrill(drill, deps);
   return { state, failure: workflowFailure(error) };
 }

@@ -8,6 +8,7 @@ import * as checks from "../api/checks.ts";
 import { getRecoveryPoint } from "../api/recovery-points.ts";
 import { apiHandler } from "../middleware/api-handler.ts";
 import { beginPlan } from "../protection/begin-plan.ts";
+import { interruptNthCall } from "../testing/interrupt-save.ts";
 import { request, World } from "../testing/world.ts";
 import * as beginCheck from "./begin-check.ts";
 import * as dispatchCommand from "./dispatch-command.ts";
@@ -218,6 +219,34 @@ test("an alarm about something that no point needs stays until a whole check fin
   expect((await alarm())?.state).toBe("open");
   expect((await checked()).whole).toBe(true);
   expect((await alarm())?.state).toBe("cleared");
+});
+
+test("by the time a check counts as completed, its points have their verdicts", async () => {
+  await addPoints(1);
+  const check = await begin();
+  const { checks: table } = world.store;
+  const modify = table.modify.bind(table);
+  const seen: unknown[] = [];
+  table.modify = async (...given) => {
+    const changed = await modify(...given);
+    if (changed.state === "completed") seen.push((await verdict("rp_000"))?.verdict);
+    return changed;
+  };
+  await endCheck.run({ checkId: check.checkId, found: found(check.pointIds, ["rp_000"]) }, world);
+  expect(seen).toEqual(["damaged"]);
+});
+
+test("a check that found damage, and is given up because the alarm could not be raised, raises it then", async () => {
+  await addPoints(1);
+  const { checkId, pointIds } = await begin();
+  interruptNthCall(world.store.alarms, "modify", 1);
+  await expect(endCheck.run({ checkId, found: found(pointIds, ["rp_000"]) }, world)).rejects.toThrow(
+    "killed",
+  );
+  const error = { Error: "Lambda.Unknown", Cause: "" };
+  expect(await endCheck.run({ checkId, error }, world)).toEqual({ state: "completed" });
+  expect(await alarm()).toMatchObject({ state: "open" });
+  expect(await world.audited()).toContain(`causeway repository-checked ${checkId} done`);
 });
 
 test("an alarm whose notice cannot be sent is sent by the repetition, and counts once in the audit", async () => {

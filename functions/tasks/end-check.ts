@@ -41,7 +41,8 @@ type Deps = CommandDeps & ReportDeps;
 
 /**
  * Ends a check: with what was found, which is noted with each point and raises or clears the source's alarm,
- * or as failed. Repeating it changes nothing.
+ * or as failed. Repeating it changes nothing. One that has completed, and whose workflow gives it up because
+ * the rest could not be done, is only finished.
  */
 export async function run(
   { checkId, found, error = { Error: "States.TaskFailed", Cause: "" } }: z.output<typeof Input>,
@@ -49,9 +50,15 @@ export async function run(
 ): Promise<{ state: CheckRecord["state"] }> {
   const now = timestamp(deps.clock);
   if (!found) return giveUp(checkId, error, deps);
+  // A client that sees the check completed may recover the newest sound point at once.
+  await notePoints(completedCheck(await deps.store.checks.get(checkId), found, now), deps);
   const check = await deps.store.checks.modify(checkId, (one) => completedCheck(one, found, now));
-  await notePoints(check, deps);
-  await settleDamage(check, deps);
+  return finish(check, deps);
+}
+
+/** Also if the alarm cannot be sent, the check has ended. */
+async function finish(check: CheckRecord, deps: Deps): Promise<{ state: CheckRecord["state"] }> {
+  if (check.state === "completed") await settleDamage(check, deps);
   await audit(check, deps);
   return { state: check.state };
 }
@@ -67,8 +74,7 @@ async function giveUp(
   const check = await deps.store.checks.modify(checkId, (one) =>
     failedCheck(one, failure, timestamp(deps.clock)),
   );
-  if (check.state === "failed") await audit(check, deps);
-  return { state: check.state };
+  return finish(check, deps);
 }
 
 /** What was sound when the check began can have been damaged before it ended: then that was found later. */

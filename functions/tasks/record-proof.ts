@@ -64,7 +64,7 @@ export async function run(
   return { outcome };
 }
 
-/** The first one stays. */
+/** The first one stays, and is noted with its point even if its owner was stopped before that was done. */
 async function keep(
   ownerId: string,
   found: Proof,
@@ -77,14 +77,16 @@ async function keep(
   }
   if (kind === "recovery") {
     const { proof } = await store.recoveries.modify(ownerId, (one) => {
+      if (one.proof !== undefined) return one;
       requireRunningRecovery(one);
-      return one.proof === undefined ? { ...one, proof: found } : one;
+      return { ...one, proof: found };
     });
     return proof ?? found;
   }
   const { proof } = await store.cutovers.modify(ownerId, (one) => {
+    if (one.proof !== undefined) return one;
     requireGoing(one, now);
-    return one.proof === undefined ? { ...one, proof: found } : one;
+    return { ...one, proof: found };
   });
   return proof ?? found;
 }

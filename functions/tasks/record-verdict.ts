@@ -18,8 +18,8 @@ export const handler = taskHandler({
 });
 
 /**
- * Stores what a drill's boot check found, notes the verdict on the recovery point's record, and raises or
- * clears the alarm of the plan that scheduled it. The clone is removed afterwards. Repeating it changes
+ * Notes the verdict of a drill's boot check on the recovery point's record, stores what it found, and raises
+ * or clears the alarm of the plan that scheduled it. The clone is removed afterwards. Repeating it changes
  * nothing. Throws `DrillCancelledError` if the drill was cancelled.
  */
 export async function run(
@@ -28,9 +28,11 @@ export async function run(
 ): Promise<{ verdict: BootCheck["verdict"] }> {
   const { store, clock } = deps;
   const now = timestamp(clock);
-  const drill = await store.drills.modify(drillId, (one) => judgedDrill(one, bootCheck, now));
-  const { pointId, judgedAt: at = now, result: { verdict, seconds } = bootCheck } = drill;
+  const judged = judgedDrill(await store.drills.get(drillId), bootCheck, now);
+  const { pointId, judgedAt: at = now, result: { verdict, seconds } = bootCheck } = judged;
+  // First: one that has a verdict is completed even if this is given up, and its point would lack it.
   await store.points.noteBootTest(pointId, { drillId, verdict, at });
+  const drill = await store.drills.modify(drillId, (one) => judgedDrill(one, bootCheck, at));
   await store.audit.addOnce({
     at,
     actor: "causeway",

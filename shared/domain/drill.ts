@@ -154,8 +154,9 @@ export function cancellingDrill(drill: DrillRecord): DrillRecord {
  * Throws `DrillCancelledError` if it was cancelled before.
  */
 export function provedDrill(drill: DrillRecord, proof: Proof): DrillRecord {
+  if (drill.proof) return drill;
   requireRunning(drillAsOwner(drill));
-  return drill.proof ? drill : { ...drill, proof };
+  return { ...drill, proof };
 }
 
 /**
