@@ -1,5 +1,6 @@
-import { type CutoverRecord, isBefore } from "#shared/domain/cutover/cutover.ts";
+import { type CutoverRecord, isBefore, sourceOffOf } from "#shared/domain/cutover/cutover.ts";
 import { rehearsalOf } from "#shared/domain/cutover/rehearsal.ts";
+import { removalOf } from "#shared/domain/cutover/removal.ts";
 import { approvedCutover, editedCutover, goneCutover, heldCutover } from "#shared/domain/cutover/start.ts";
 import { cutoverOf } from "#shared/domain/cutover/view.ts";
 import type { Cutover } from "#shared/protocol/cutover.ts";
@@ -127,7 +128,10 @@ async function changed(
   return shown(cutover, deps);
 }
 
-/** With the forecast as of now, while that is of interest. */
+/**
+ * With the forecast as of now, while that is of interest. What agents said is taken from the commands: one
+ * that failed in its commit has ended before that is noted.
+ */
 async function shown(cutover: CutoverRecord, deps: CutoverDeps): Promise<Cutover> {
   const { commands } = await deps.store.cutovers.withCommands(cutover.id);
   const forecast = await forecastFor({ record: cutover, commands }, deps);
@@ -135,5 +139,6 @@ async function shown(cutover: CutoverRecord, deps: CutoverDeps): Promise<Cutover
   const source = isBefore(cutover) ? await deps.store.agents.find(cutover.sourceId) : undefined;
   const { fencedUnits } = source?.inventory ?? {};
   const details = { rehearsal: rehearsalOf(cutover, commands), copying, fencedUnits };
-  return cutoverOf({ ...cutover, forecast }, deps.clock.now(), details);
+  const said = { sourceOff: sourceOffOf(cutover, commands), removal: removalOf(cutover, commands) };
+  return cutoverOf({ ...cutover, ...said, forecast }, deps.clock.now(), details);
 }

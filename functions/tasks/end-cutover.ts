@@ -10,14 +10,13 @@ import { atEnd } from "#shared/domain/whereabouts.ts";
 import type { CutoverState } from "#shared/protocol/cutover.ts";
 import { CutoverId } from "#shared/protocol/ids.ts";
 import { buildAlarmChannels } from "../alarm/build.ts";
-import { settleCutoverAlarm } from "../alarm/cutover-held.ts";
 import type { ReportDeps } from "../alarm/raise.ts";
 import { reportSourceAway } from "../alarm/source-away.ts";
 import { buildCommanding } from "../conversion/build.ts";
 import { type CommandDeps, timestamp } from "../conversion/deps.ts";
 import { order } from "../conversion/order.ts";
-import { awaitRemoval, removeLeftovers, settleRemoval } from "../cutover/removal.ts";
-import { settleSourceOff } from "../cutover/source-off.ts";
+import { noteEnd } from "../cutover/note-end.ts";
+import { awaitRemoval, removeLeftovers } from "../cutover/removal.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
 import type { PlanTimer } from "../ports.ts";
 import { buildPlanTimer } from "../protection/build.ts";
@@ -61,9 +60,7 @@ export async function run(
   const now = timestamp(clock);
   const { lastSeenAt = now } = await store.agents.get(record.sourceId);
   if (isUndone) await store.owners.learn(cutoverId, (there) => atEnd(there, lastSeenAt));
-  await store.cutovers.modify(cutoverId, (one) => endedCutover(one, sourceServes, now));
-  await settleRemoval(cutoverId, deps);
-  const cutover = await settleSourceOff(cutoverId, deps);
+  const cutover = await noteEnd(cutoverId, (one) => endedCutover(one, sourceServes, now), deps);
   const { failure, sourceOff } = cutover;
   await store.audit.addOnce({
     at: cutover.endedAt ?? now,
@@ -73,7 +70,6 @@ export async function run(
     outcome: "done",
     details: { failure: failure?.name, message: failure?.message, sourceServes, sourceOff },
   });
-  await settleCutoverAlarm(cutover, deps);
   if (cutover.state === "rolled-back") await reportSourceAway(cutoverId, deps);
   // Last: until then, its looks continue the undoing if this is interrupted.
   await awaitRemoval(cutover, deps);

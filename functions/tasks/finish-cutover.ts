@@ -4,9 +4,8 @@ import { pausedPlan } from "#shared/domain/protection/plan.ts";
 import { DefinedMachine, MachineAnswer } from "#shared/protocol/defined-machine.ts";
 import { CutoverId } from "#shared/protocol/ids.ts";
 import { buildAlarming } from "../alarm/build.ts";
-import { settleCutoverAlarm } from "../alarm/cutover-held.ts";
 import { timestamp } from "../conversion/deps.ts";
-import { settleSourceOff } from "../cutover/source-off.ts";
+import { noteEnd } from "../cutover/note-end.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
 import { buildPlanTimer } from "../protection/build.ts";
 import { setSchedules } from "../protection/schedules.ts";
@@ -46,10 +45,9 @@ export async function run(
     await setSchedules(planId, deps);
     await settleAlarm(planId, deps);
   }
-  await store.cutovers.modify(cutoverId, (one) => completedCutover(one, up, now));
+  const cutover = await noteEnd(cutoverId, (one) => completedCutover(one, up, now), deps);
   // Until it has ended, its looks notice if its workflow is stopped.
   await timer.disarmCutover(cutoverId);
-  const cutover = await settleSourceOff(cutoverId, deps);
   await store.audit.addOnce({
     at: cutover.endedAt ?? now,
     actor: "causeway",
@@ -63,6 +61,5 @@ export async function run(
       outageSeconds: cutover.outageSeconds,
     },
   });
-  await settleCutoverAlarm(cutover, deps);
   return { state: "completed" };
 }
