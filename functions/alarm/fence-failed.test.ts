@@ -24,10 +24,10 @@ const failure = (state: "up" | "down") =>
   failureOf(new FenceIncompleteError(state, new Map([["postgresql.service", "it does not stop"]])));
 const fails = (ownerId: string, label: "up" | "down") =>
   event({ type: "command-failed", commandId: `${ownerId}.set-fence.${label}.1`, failure: failure(label) });
-const succeeds = (ownerId: string, label: "up" | "down", term: number) =>
+const succeeds = (ownerId: string, label: "up" | "down", term: number, kept = ["postgresql.service"]) =>
   event({
     ...{ type: "command-succeeded", commandId: `${ownerId}.set-fence.${label}.1` },
-    output: { term, isUp: label === "up", services: [] },
+    output: { term, isUp: label === "up", services: label === "up" ? kept : [] },
   });
 const take = (recoveryId: string) => moveLease({ recoveryId, action: "take" }, world);
 /** The source has the right to run again. */
@@ -48,6 +48,19 @@ test("a source that could not fence itself raises an alarm that says why, and wh
     action: expect.stringContaining("Stop what still runs"),
   });
   expect(world.topic.notices).toEqual(["raised fence-failed agt_source"]);
+});
+
+test("a source that comes back, and whose fence stops nothing, serves beside its machine, and raises the alarm", async () => {
+  await take("rcv_1");
+  for (let times = 0; times < 2; times++) await succeeds("rcv_1", "up", 1, []);
+  expect(await alarm()).toMatchObject({
+    ...{ state: "open", details: { term: 1, isUp: true } },
+    cause: expect.stringContaining("no list of services"),
+    action: expect.stringContaining("--fence-service"),
+  });
+  await returned("rcv_1");
+  await succeeds("rcv_1", "down", 1);
+  expect((await alarm())?.state).toBe("cleared");
 });
 
 test("a later command on the fence that succeeds clears the alarm, also one of another recovery", async () => {

@@ -12,15 +12,26 @@ const KIND = "fence-failed";
 const Details = z.object({ term: z.int(), isUp: z.boolean() });
 type Wish = z.infer<typeof Details>;
 
+/** A fence that is up and stops nothing, because its source's agent was given no list. */
+const STOPS_NOTHING = {
+  message: "its agent has no list of services, so its fence stops nothing",
+  hint: "Stop the source, or what serves its clients there. To keep that down, start its agent with `--fence-service NAME.service` for each such service. Then clear the alarm.",
+};
+
 /**
- * Raises the alarm if this `set-fence` has failed and is still what the source should do. One that has
- * succeeded clears the alarm of an earlier one. Repeating it is harmless.
+ * Raises the alarm if this `set-fence` has failed, or stops nothing, and is still what the source should do.
+ * Another one that has succeeded clears the alarm of an earlier one. Repeating it is harmless.
  */
 export async function reportFence(command: CommandRecord, deps: ReportDeps): Promise<void> {
   const input = commandKinds["set-fence"].input.parse(command.input);
-  if (command.state === "succeeded") await clearFenceAlarm(command.agentId, input, deps);
-  const isNews = command.failure && (await isWanted(command.agentId, input, deps));
-  if (command.failure && isNews) await raise(command, input, command.failure, deps);
+  const failure = command.failure ?? (stopsNothing(command) ? STOPS_NOTHING : undefined);
+  if (command.state === "succeeded" && !failure) await clearFenceAlarm(command.agentId, input, deps);
+  if (failure && (await isWanted(command.agentId, input, deps))) await raise(command, input, failure, deps);
+}
+
+function stopsNothing({ output }: CommandRecord): boolean {
+  const fence = commandKinds["set-fence"].output.safeParse(output).data;
+  return fence?.isUp === true && fence.services.length === 0;
 }
 
 /** Clears the source's alarm if it is about this or about something earlier. Repeating it is harmless. */
@@ -48,7 +59,7 @@ async function isWanted(sourceId: string, { term, isUp }: Wish, { store }: Repor
 async function raise(
   { agentId, ownerId }: CommandRecord,
   { term, isUp }: CommandInput<"set-fence">,
-  { message, hint }: Failure,
+  { message, hint }: Pick<Failure, "message" | "hint">,
   deps: ReportDeps,
 ): Promise<void> {
   const { name } = await deps.store.agents.get(agentId);
