@@ -107,6 +107,21 @@ test("a check script that the target host does not have is refused before the ou
   expect((await create({ script: "web" })).status).toBe(202);
 });
 
+test("a check script that is removed from the target host before the window holds the cutover back", async () => {
+  const scripts = (checkScripts: string[]) =>
+    site.world.store.agents.modify("agt_target", (one) => ({
+      ...one,
+      inventory: anInventory({ checkScripts }),
+    }));
+  await scripts(["web"]);
+  const id = await site.create({ script: "web" });
+  await scripts([]);
+  await site.passUntil("01:01");
+  expect(await site.cutover(id)).toMatchObject({
+    ...{ state: "waiting", heldBack: { why: expect.stringContaining("web on target host agt_target") } },
+  });
+});
+
 test("an answer at an address that no machine can have is refused", async () => {
   const check = { kind: "http", url: "http://169.254.169.254/" };
   expect((await create({ check })).status).toBe(400);

@@ -1,12 +1,13 @@
 import type { CommandRecord } from "#shared/domain/command.ts";
 import { type CutoverRecord, isBefore } from "#shared/domain/cutover/cutover.ts";
 import { forecastCutover, type MeasuredRun } from "#shared/domain/cutover/forecast.ts";
+import { requireScript } from "#shared/domain/cutover/new-cutover.ts";
 import { rehearsalOf } from "#shared/domain/cutover/rehearsal.ts";
 import { type DatedForecast, deadlineIn } from "#shared/domain/cutover/start.ts";
 import { openingFrom } from "#shared/domain/cutover/window.ts";
 import { missingServices } from "#shared/domain/listed-services.ts";
 import type { RunRecord } from "#shared/domain/protection/run.ts";
-import { FencedServiceMissingError } from "#shared/errors.ts";
+import { CheckScriptMissingError, FencedServiceMissingError } from "#shared/errors.ts";
 import { secondsBetween } from "#shared/seconds-between.ts";
 import type { StoreDeps } from "../store/deps.ts";
 import type { Store } from "../store/store.ts";
@@ -45,7 +46,7 @@ export async function freshForecast(
     ...{ answers: cutover.check !== undefined, secondsLeft },
   };
   const forecast = { ...forecastCutover(history, question), at };
-  const advice = (await unfencibleAdvice(cutover, store)) ?? rehearsalAdvice(cutover, commands);
+  const advice = (await lackAdvice(cutover, store)) ?? rehearsalAdvice(cutover, commands);
   return advice === undefined ? forecast : { ...forecast, fits: false, advice };
 }
 
@@ -55,12 +56,22 @@ function rehearsalAdvice(cutover: CutoverRecord, commands: readonly CommandRecor
   return failure && `Its system could not be adapted: ${failure.message}. ${failure.hint}`;
 }
 
-/** A service that was there when the cutover was created may have been removed since. */
-async function unfencibleAdvice({ sourceId }: CutoverRecord, { agents }: Store): Promise<string | undefined> {
-  const missing = missingServices((await agents.get(sourceId)).inventory ?? {});
-  if (missing.length === 0) return undefined;
-  const { message, hint } = new FencedServiceMissingError(sourceId, missing);
-  return `Its source could not be quieted: ${message}. ${hint}`;
+/** What was there when the cutover was created may have been removed since: a service, the check script. */
+async function lackAdvice(
+  { sourceId, targetId, script }: CutoverRecord,
+  { agents }: Store,
+): Promise<string | undefined> {
+  const missing = missingServices((await agents.find(sourceId))?.inventory ?? {});
+  try {
+    if (missing.length > 0) throw new FencedServiceMissingError(sourceId, missing);
+    const target = script === undefined ? undefined : await agents.find(targetId);
+    if (script !== undefined && target) requireScript(script, target);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof FencedServiceMissingError || error instanceof CheckScriptMissingError))
+      throw error;
+    return `It would not succeed: ${error.message}. ${error.hint}`;
+  }
 }
 
 /** Of the opening that is open or open next; as if that opened now. Milliseconds since 1970. */

@@ -120,8 +120,8 @@ function requireNoSharedCard({ cards }: MachineDesign, inventory: Inventory | un
   }
 }
 
-/** One that is missing would be found out only when the source is quiet. */
-function requireScript(name: string, { id, inventory }: AgentRecord): void {
+/** Throws `CheckScriptMissingError`: that would be found out only when the source is quiet. */
+export function requireScript(name: string, { id, inventory }: AgentRecord): void {
   const known = inventory?.checkScripts;
   if (known && !known.includes(name))
     throw new CheckScriptMissingError(
