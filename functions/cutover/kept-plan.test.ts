@@ -36,3 +36,25 @@ test.each([
     expect((await call()).status).toBe(200);
   },
 );
+
+test("the plan's limits of the bandwidth hold before the outage, and not in it", async () => {
+  const windows = [{ from: "00:00", to: "06:00", bytesPerSecond: 1000 }];
+  const site = await CutoverSite.start({ bandwidthLimitBytesPerSecond: 500, bandwidthHours: windows });
+  const limits: unknown[] = [];
+  const { obey } = site;
+  site.obey = async (agentId, message) => {
+    if (message.type === "command" && message.kind === "take-recovery-point") {
+      const { bandwidthLimitBytesPerSecond: limit, bandwidthHours: hours } = message.input as Record<
+        string,
+        unknown
+      >;
+      limits.push({ limit, hours: hours !== undefined });
+    }
+    await obey(agentId, message);
+  };
+  const id = await site.create();
+  await site.passUntil("01:05");
+  expect(await site.cutover(id)).toMatchObject({ state: "completed" });
+  const limited = { limit: 500, hours: true };
+  expect(limits).toEqual([limited, limited, { limit: undefined, hours: false }]);
+});

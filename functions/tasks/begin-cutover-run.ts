@@ -2,6 +2,7 @@ import * as z from "zod";
 import { released } from "#shared/domain/agent.ts";
 import { type CutoverRecord, requireGoing } from "#shared/domain/cutover/cutover.ts";
 import { requireStandby } from "#shared/domain/cutover/new-cutover.ts";
+import { unlimitedPlan } from "#shared/domain/protection/plan.ts";
 import { dueTimeOfRun, runHasEnded, runIdOf, runInput } from "#shared/domain/protection/run.ts";
 import { WrongStateError } from "#shared/errors.ts";
 import { SyncPhase } from "#shared/protocol/cutover.ts";
@@ -79,7 +80,9 @@ export async function run(input: Input, deps: ProtectionDeps): Promise<Begun> {
   const dueAt = dueTimeOfRun(runId);
   const isThere = phase === "final-sync" && quiesces[cutover.quiesce].restartsSource;
   const restartedBy = isThere ? cutoverId : undefined;
-  const begun = await prepareRun(plan, { dueAt, trigger: "cutover", requestedBy, restartedBy }, deps);
+  // In the outage no one waits for a link that others may need.
+  const limited = phase === "final-sync" ? unlimitedPlan(plan) : plan;
+  const begun = await prepareRun(limited, { dueAt, trigger: "cutover", requestedBy, restartedBy }, deps);
   await requireStillGoing(cutoverId, runId, deps);
   // Something else took the source in between. The next turn tries again.
   if (runHasEnded(begun) && begun.state === "skipped")

@@ -108,6 +108,12 @@ export function editedPlan(plan: PlanRecord, edit: PlanEdit, now: number): PlanR
   return placed(changed, position, { late: !isLate || (startAt !== undefined && startAt > now) });
 }
 
+/** The plan, for a run that may use the whole link at any hour. */
+export function unlimitedPlan(plan: PlanRecord): PlanRecord {
+  const { bandwidthLimitBytesPerSecond: _, ...rest } = plan;
+  return { ...rest, bandwidthHours: [] };
+}
+
 export function pausedPlan(plan: PlanRecord): PlanRecord {
   return plan.state === "paused" ? plan : halted({ ...plan, state: moved(plan, "paused") });
 }
