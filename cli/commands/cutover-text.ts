@@ -27,6 +27,10 @@ export function describeCutover(cutover: Cutover): string {
     lines.push(
       `  does not run now, so the outage stops nothing of it: ${idle.join(", ")}; are the names right?`,
     );
+  if (cutover.missingBridges)
+    lines.push(
+      `  target host ${targetId} had no ${cutover.missingBridges.join(", ")} when its agent connected: make it before the window`,
+    );
   if (cutover.rehearsal) lines.push(`  adaptation: ${describeRehearsal(cutover.rehearsal)}`);
   if (cutover.proof) lines.push(...describeProof(cutover.proof).map((line) => `  ${line}`));
   else if (cutover.proveSeconds !== undefined) lines.push("  the copy is not proved yet");

@@ -3,6 +3,7 @@ import { rehearsalOf } from "#shared/domain/cutover/rehearsal.ts";
 import { removalOf } from "#shared/domain/cutover/removal.ts";
 import { approvedCutover, editedCutover, goneCutover, heldCutover } from "#shared/domain/cutover/start.ts";
 import { cutoverOf } from "#shared/domain/cutover/view.ts";
+import { missingBridges } from "#shared/domain/missing-bridges.ts";
 import type { Cutover } from "#shared/protocol/cutover.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { beginCutover } from "../cutover/begin-cutover.ts";
@@ -136,9 +137,21 @@ async function shown(cutover: CutoverRecord, deps: CutoverDeps): Promise<Cutover
   const { commands } = await deps.store.cutovers.withCommands(cutover.id);
   const forecast = await forecastFor({ record: cutover, commands }, deps);
   const copying = await copyingOf(cutover, deps.store);
-  const source = isBefore(cutover) ? await deps.store.agents.find(cutover.sourceId) : undefined;
-  const { fencedUnits } = source?.inventory ?? {};
-  const details = { rehearsal: rehearsalOf(cutover, commands), copying, fencedUnits };
+  const lacks = isBefore(cutover) ? await lacksOf(cutover, deps) : {};
+  const details = { rehearsal: rehearsalOf(cutover, commands), copying, ...lacks };
   const said = { sourceOff: sourceOffOf(cutover, commands), removal: removalOf(cutover, commands) };
   return cutoverOf({ ...cutover, ...said, forecast }, deps.clock.now(), details);
+}
+
+/** What its source and its target host lack, or may lack, for the outage. */
+async function lacksOf(
+  { sourceId, targetId, planned }: CutoverRecord,
+  { store: { agents } }: CutoverDeps,
+): Promise<Pick<Cutover, "fencedUnits" | "missingBridges">> {
+  const [source, target] = await Promise.all([agents.find(sourceId), agents.find(targetId)]);
+  const missing = missingBridges(planned.shape.cards, target?.inventory);
+  return {
+    fencedUnits: source?.inventory?.fencedUnits,
+    ...(missing.length > 0 && { missingBridges: missing }),
+  };
 }

@@ -107,6 +107,26 @@ test("a check script that the target host does not have is refused before the ou
   expect((await create({ script: "web" })).status).toBe(202);
 });
 
+test("a bridge that the target host did not have is shown before the window, as far as its links are known", async () => {
+  const links = (...names: string[]) => {
+    const each = { kind: "bridge", state: "up", mtuBytes: 1500 } as const;
+    const configuration = { source: "unknown", method: "unknown" } as const;
+    const interfaces = names.map((name) => ({ ...each, addresses: [], configuration, name }));
+    const network = { interfaces, routes: [], dns: { servers: [], search: [] } };
+    return site.world.store.agents.modify("agt_target", (one) => ({
+      ...one,
+      inventory: anInventory({ network }),
+    }));
+  };
+  await links("br1");
+  const { body } = await create();
+  expect(body).toMatchObject({ missingBridges: ["br0"] });
+  for (const names of [["br0", "br1"], []]) {
+    await links(...names);
+    expect((await site.api("GET /cutovers/{id}", String(body.id))).body).not.toHaveProperty("missingBridges");
+  }
+});
+
 test("a check script that is removed from the target host before the window holds the cutover back", async () => {
   const scripts = (checkScripts: string[]) =>
     site.world.store.agents.modify("agt_target", (one) => ({

@@ -133,6 +133,11 @@ export const Cutover = z.object({
    * if nothing is known.
    */
   fencedUnits: z.array(ListedService).max(256).optional(),
+  /**
+   * Until it begins: bridges of its machine that the target host did not have when its agent connected;
+   * absent in lists, and if there are none.
+   */
+  missingBridges: z.array(z.string()).optional(),
   /** For how many seconds files of the source were to be read; absent if none are compared. */
   proveSeconds: ProofBudget.optional(),
   /** What the comparison of files found, before the cutover could begin; absent until then. */

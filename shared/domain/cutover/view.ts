@@ -7,7 +7,7 @@ import { openingFrom } from "./window.ts";
 export function cutoverOf(
   cutover: CutoverRecord,
   now: number,
-  details: Pick<Cutover, "rehearsal" | "copying" | "fencedUnits"> = {},
+  details: Pick<Cutover, "rehearsal" | "copying" | "fencedUnits" | "missingBridges"> = {},
 ): Cutover {
   const { id, sourceId, targetId, planId, state, mode, windows, needsApproval, approved, go } = cutover;
   const { heldBack, forecast, states, machine, answer, failure, requestedBy } = cutover;
