@@ -7,6 +7,7 @@ const SECTOR_BYTES = 512;
 
 /** Prints what follows the code, up to a zero, on the first serial port, then does what `end` does. */
 const printCode = (startsAt: number, end: readonly number[]) => [
+  0xfa, // cli: the firmware's timer would write the rest of its own text between these characters
   ...[0x31, 0xc0], // xor ax, ax
   ...[0x8e, 0xd8], // mov ds, ax
   ...[0xbe, startsAt + CODE_BYTES, 0x7c], // mov si: the text, behind the code
@@ -24,13 +25,14 @@ const printCode = (startsAt: number, end: readonly number[]) => [
   ...[0xeb, 0xea], // jmp next
   ...end,
 ];
-const CODE_BYTES = 0x20;
+const CODE_BYTES = 0x21;
 
 /** halt: hlt; jmp halt */
 const HALT = [0xf4, 0xeb, 0xfd];
 
 /** Finds the entry point of SMBIOS, and prints a byte 1 and the whole table. */
 const SMBIOS_CODE = [
+  0xfa, // cli, as above
   ...[0xba, 0xfd, 0x03], // mov dx, 0x3fd
   0xec, // first: in al, dx
   ...[0xa8, 0x20], // test al, 0x20: the firmware's last character is sent
