@@ -131,6 +131,20 @@ export class TrackedDisk implements AsyncDisposable {
     return { reason, bytes: pass.changed.bytesWithin(0, this.copy.length) };
   }
 
+  /**
+   * Takes a delta while the file system stands still, so that it writes nothing after it. Returns where the
+   * copy differs from the disk then.
+   */
+  async differingAfterStillDelta(): Promise<number[]> {
+    tool("fsfreeze", "--freeze", this.mountPoint);
+    try {
+      await this.takeDelta();
+      return await this.differing();
+    } finally {
+      tool("fsfreeze", "--unfreeze", this.mountPoint);
+    }
+  }
+
   /** Reads what a pass found into the copy; everything if it is not trusted, and says why. */
   async readPass({ status, changed }: Pass): Promise<string | undefined> {
     const reason = distrust(this.#base, status, { bootId: bootId(), identity: "test" });
