@@ -20,6 +20,13 @@ const folder = join(import.meta.dirname, "../../../.cache/tracker");
 export const PROGRAM = join(folder, "causeway-tracker");
 export const FAULTY_PROGRAM = join(folder, "causeway-tracker-test");
 
+const MKFS_OPTIONS = {
+  // Otherwise the kernel writes megabytes of empty inodes, some seconds after the mount.
+  ext4: ["-q", "-b", "4096", "-E", "lazy_itable_init=0,lazy_journal_init=0"],
+  xfs: ["-q", "-f"],
+  btrfs: ["-q", "-f"],
+};
+
 /** Why this machine cannot run tests of the tracker; `undefined` if it can. */
 export function whyUntestable(): string | undefined {
   if (!isRoot) return "only root may load eBPF programs";
@@ -95,7 +102,7 @@ export class TrackedDisk implements AsyncDisposable {
     const device = tool("losetup", "--find", "--show", ...direct, image).trim();
     await mkdir(join(work, "mount"));
     if (fileSystem !== "none") {
-      tool(`mkfs.${fileSystem}`, ...(fileSystem === "ext4" ? ["-q", "-b", "4096"] : ["-q", "-f"]), device);
+      tool(`mkfs.${fileSystem}`, ...MKFS_OPTIONS[fileSystem], device);
       tool("mount", "-o", options.mountOptions ?? "noatime", device, join(work, "mount"));
     }
     const source = await openDisk(device);
