@@ -1,6 +1,6 @@
-import { type CutoverRecord, isBefore, sourceOffOf } from "#shared/domain/cutover/cutover.ts";
+import { type CutoverRecord, isBefore } from "#shared/domain/cutover/cutover.ts";
 import { rehearsalOf } from "#shared/domain/cutover/rehearsal.ts";
-import { removalOf } from "#shared/domain/cutover/removal.ts";
+import { saidOf } from "#shared/domain/cutover/said.ts";
 import { approvedCutover, editedCutover, goneCutover, heldCutover } from "#shared/domain/cutover/start.ts";
 import { cutoverOf } from "#shared/domain/cutover/view.ts";
 import { missingBridges } from "#shared/domain/missing-bridges.ts";
@@ -139,8 +139,7 @@ async function shown(cutover: CutoverRecord, deps: CutoverDeps): Promise<Cutover
   const copying = await copyingOf(cutover, deps.store);
   const lacks = isBefore(cutover) ? await lacksOf(cutover, deps) : {};
   const details = { rehearsal: rehearsalOf(cutover, commands), copying, ...lacks };
-  const said = { sourceOff: sourceOffOf(cutover, commands), removal: removalOf(cutover, commands) };
-  return cutoverOf({ ...cutover, ...said, forecast }, deps.clock.now(), details);
+  return cutoverOf({ ...cutover, ...saidOf(cutover, commands), forecast }, deps.clock.now(), details);
 }
 
 /** What its source and its target host lack, or may lack, for the outage. */

@@ -1,10 +1,8 @@
-import type { CommandRecord } from "#shared/domain/command.ts";
-import { type CutoverRecord, sourceOffOf } from "#shared/domain/cutover/cutover.ts";
-import { removalOf } from "#shared/domain/cutover/removal.ts";
+import type { CutoverRecord } from "#shared/domain/cutover/cutover.ts";
+import { isSameSaid, saidOf } from "#shared/domain/cutover/said.ts";
 import { settleCutoverAlarm } from "../alarm/cutover-held.ts";
 import type { ReportDeps } from "../alarm/raise.ts";
-import { settleRemoval } from "./removal.ts";
-import { settleSourceOff } from "./source-off.ts";
+import { settleSaid } from "./settle-said.ts";
 
 /**
  * Ends a cutover by `end`, which may be repeated and has no effect on one that has ended. A client that sees
@@ -18,24 +16,18 @@ export async function noteEnd(
 ): Promise<CutoverRecord> {
   const { cutovers } = deps.store;
   const { record, commands } = await cutovers.withCommands(cutoverId);
-  const expected = withWords(end(record), commands);
+  const ending = (one: CutoverRecord) => {
+    const ended = end(one);
+    return { ...ended, ...saidOf(ended, commands) };
+  };
+  const expected = ending(record);
   const isSettled = await settleCutoverAlarm(expected, deps).then(
     () => true,
     () => false,
   );
-  await cutovers.modify(cutoverId, (one) => withWords(end(one), commands));
-  await settleRemoval(cutoverId, deps);
-  const ended = await settleSourceOff(cutoverId, deps);
-  // What an agent has said since the commands were read.
-  const isNews = ended.sourceOff !== expected.sourceOff || ended.removal?.state !== expected.removal?.state;
-  if (!isSettled || isNews) await settleCutoverAlarm(ended, deps);
+  await cutovers.modify(cutoverId, ending);
+  const ended = await settleSaid(cutoverId, deps);
+  // An agent can have said more since the commands were read.
+  if (!isSettled || !isSameSaid(ended, expected)) await settleCutoverAlarm(ended, deps);
   return ended;
-}
-
-function withWords(cutover: CutoverRecord, commands: readonly CommandRecord[]): CutoverRecord {
-  return {
-    ...cutover,
-    sourceOff: sourceOffOf(cutover, commands),
-    removal: removalOf(cutover, commands),
-  };
 }

@@ -1,12 +1,13 @@
 import type { CommandRecord } from "#shared/domain/command.ts";
 import type { CutoverRecord } from "#shared/domain/cutover/cutover.ts";
-import { nextRemovalLook, removalCommands, removalOf } from "#shared/domain/cutover/removal.ts";
+import { nextRemovalLook, removalCommands } from "#shared/domain/cutover/removal.ts";
 import { ownerKind } from "#shared/protocol/ids.ts";
 import { alarmNamesRemoval, settleCutoverAlarm } from "../alarm/cutover-held.ts";
 import type { ReportDeps } from "../alarm/raise.ts";
 import type { CommandDeps } from "../conversion/deps.ts";
 import { order } from "../conversion/order.ts";
 import type { Clock, PlanTimer } from "../ports.ts";
+import { settleSaid } from "./settle-said.ts";
 
 interface TimerDeps {
   timer: PlanTimer;
@@ -26,40 +27,19 @@ export async function removeLeftovers(
 }
 
 /**
- * Notes how far the removal is. Call it after each change of the cutover's state and of the command: the
- * later of the two sees both. Repeating it changes nothing.
- */
-export async function settleRemoval(
-  cutoverId: string,
-  deps: Pick<ReportDeps, "store">,
-): Promise<CutoverRecord> {
-  const { cutovers } = deps.store;
-  const { record, commands } = await cutovers.withCommands(cutoverId);
-  const removal = removalOf(record, commands);
-  if (
-    removal?.state === record.removal?.state &&
-    removal?.failure?.message === record.removal?.failure?.message
-  )
-    return record;
-  await cutovers.modify(cutoverId, (one) => ({ ...one, removal }));
-  // The target host can have answered since it was read.
-  return settleRemoval(cutoverId, deps);
-}
-
-/**
  * The target host has said how its `remove-machine` ended: once the cutover has ended, its alarm follows. One
  * that a person has cleared is raised again only by a failure. Repeating it is harmless.
  */
 export async function reportRemoval({ ownerId }: CommandRecord, deps: ReportDeps): Promise<void> {
   if (ownerKind(ownerId) !== "cutover") return;
-  const cutover = await settleRemoval(ownerId, deps);
+  const cutover = await settleSaid(ownerId, deps);
   if (cutover.removal?.state === "failed" || (await alarmNamesRemoval(ownerId, deps)))
     await settleCutoverAlarm(cutover, deps);
 }
 
 /** Asks again for what could not be removed, unless that was tried for a day. Repeating it is harmless. */
 export async function lookAtRemoval(cutoverId: string, deps: CommandDeps & TimerDeps): Promise<void> {
-  const cutover = await settleRemoval(cutoverId, deps);
+  const cutover = await settleSaid(cutoverId, deps);
   // First: the rest can be interrupted.
   const isAwaited = await awaitRemoval(cutover, deps);
   if (!isAwaited || cutover.removal?.state !== "failed") return;
