@@ -1,13 +1,12 @@
 import type { CommandRecord } from "#shared/domain/command.ts";
 import { type CutoverRecord, isBefore } from "#shared/domain/cutover/cutover.ts";
 import { forecastCutover, type MeasuredRun } from "#shared/domain/cutover/forecast.ts";
-import { requireScript } from "#shared/domain/cutover/new-cutover.ts";
+import { scriptLack } from "#shared/domain/cutover/new-cutover.ts";
 import { rehearsalOf } from "#shared/domain/cutover/rehearsal.ts";
 import { type DatedForecast, deadlineIn } from "#shared/domain/cutover/start.ts";
 import { openingFrom } from "#shared/domain/cutover/window.ts";
-import { missingServices } from "#shared/domain/listed-services.ts";
+import { serviceLack } from "#shared/domain/listed-services.ts";
 import type { RunRecord } from "#shared/domain/protection/run.ts";
-import { CheckScriptMissingError, FencedServiceMissingError } from "#shared/errors.ts";
 import { secondsBetween } from "#shared/seconds-between.ts";
 import type { StoreDeps } from "../store/deps.ts";
 import type { Store } from "../store/store.ts";
@@ -61,17 +60,10 @@ async function lackAdvice(
   { sourceId, targetId, script }: CutoverRecord,
   { agents }: Store,
 ): Promise<string | undefined> {
-  const missing = missingServices((await agents.find(sourceId))?.inventory ?? {});
-  try {
-    if (missing.length > 0) throw new FencedServiceMissingError(sourceId, missing);
-    const target = script === undefined ? undefined : await agents.find(targetId);
-    if (script !== undefined && target) requireScript(script, target);
-    return undefined;
-  } catch (error) {
-    if (!(error instanceof FencedServiceMissingError || error instanceof CheckScriptMissingError))
-      throw error;
-    return `It would not succeed: ${error.message}. ${error.hint}`;
-  }
+  const source = await agents.find(sourceId);
+  const target = script === undefined ? undefined : await agents.find(targetId);
+  const lack = serviceLack(sourceId, source?.inventory ?? {}) ?? scriptLack(script, target);
+  return lack && `It would not succeed: ${lack.message}. ${lack.hint}`;
 }
 
 /** Of the opening that is open or open next; as if that opened now. Milliseconds since 1970. */

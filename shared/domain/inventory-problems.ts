@@ -1,4 +1,5 @@
 import type { Disk, Inventory } from "../protocol/inventory.ts";
+import { missingServices } from "./listed-services.ts";
 
 /**
  * What the agent could not find out for an inventory, or found to be wrong, as text, each with its disk or
@@ -11,9 +12,9 @@ export function inventoryProblems({
 }: Pick<Inventory, "problems" | "disks" | "fencedUnits">): string[] {
   return [
     ...problems,
-    ...fencedUnits
-      .filter(({ state }) => state === "not-found")
-      .map(({ name }) => `fenced service ${name}: systemd knows no service of this name`),
+    ...missingServices({ fencedUnits }).map(
+      (name) => `fenced service ${name}: systemd knows no service of this name`,
+    ),
     ...disks.flatMap((disk) => problemsOf(disk).map((problem) => `disk ${disk.name}: ${problem}`)),
   ];
 }

@@ -14,8 +14,14 @@ export function requireFencible(sourceId: string, inventory: Fenced): void {
   // An older agent that has a list, and does not say so, puts its fence on the disks that are copied.
   if (fencedServices === undefined) throw new SourceAgentOutdatedError(sourceId);
   if (fencedServices.length === 0) throw new NothingFencedError(sourceId);
+  const lack = serviceLack(sourceId, inventory);
+  if (lack) throw lack;
+}
+
+/** What is wrong if a service of the list does not exist, as far as that is known. */
+export function serviceLack(sourceId: string, inventory: Fenced): FencedServiceMissingError | undefined {
   const missing = missingServices(inventory);
-  if (missing.length > 0) throw new FencedServiceMissingError(sourceId, missing);
+  return missing.length > 0 ? new FencedServiceMissingError(sourceId, missing) : undefined;
 }
 
 /** Those that do not exist, as far as that is known. */

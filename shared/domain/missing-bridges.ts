@@ -1,8 +1,5 @@
 import type { MachineShape } from "../protocol/defined-machine.ts";
-import type { Inventory } from "../protocol/inventory.ts";
-
-/** As many interfaces as an inventory can hold: others may be left out. */
-const MOST_INTERFACES = 128;
+import { type Inventory, MOST_INTERFACES } from "../protocol/inventory.ts";
 
 /**
  * The bridges that the cards of a machine lead to, and that its target host did not have when its agent

@@ -10,6 +10,8 @@ import { ListedService, ServiceName } from "./fence.ts";
 import { DiskName } from "./ids.ts";
 
 const Text = z.string().max(256);
+/** Of a machine with more, others may be left out. */
+export const MOST_INTERFACES = 128;
 const Path = z.string().max(1024);
 const Bytes = z.int().nonnegative();
 
@@ -375,7 +377,7 @@ export const Inventory = z.strictObject({
     .max(26)
     .optional(),
   network: z.strictObject({
-    interfaces: z.array(NetworkInterface).max(128),
+    interfaces: z.array(NetworkInterface).max(MOST_INTERFACES),
     routes: z.array(NetworkRoute).max(256),
     /** The real name servers, even if a resolver on the machine is in front of them. */
     dns: z.strictObject({ servers: z.array(Text).max(16), search: z.array(Text).max(16) }),

@@ -41,7 +41,8 @@ export function newCutover(
   const quieted = howQuieted(request, given);
   requireTime(request, now);
   if (check) requireAnswerable(check);
-  if (script !== undefined) requireScript(script, given.target);
+  const lack = scriptLack(script, given.target);
+  if (lack) throw lack;
   if (!machine.cards.some(({ link }) => link.kind !== "isolated"))
     throw new InvalidInputError([
       {
@@ -120,14 +121,18 @@ function requireNoSharedCard({ cards }: MachineDesign, inventory: Inventory | un
   }
 }
 
-/** Throws `CheckScriptMissingError`: that would be found out only when the source is quiet. */
-export function requireScript(name: string, { id, inventory }: AgentRecord): void {
-  const known = inventory?.checkScripts;
-  if (known && !known.includes(name))
-    throw new CheckScriptMissingError(
-      name,
-      `on target host ${id} that its agent could run when it connected`,
-    );
+/**
+ * What is wrong if the target host has no script of this name, as far as that is known: it would be found out
+ * only when the source is quiet.
+ */
+export function scriptLack(
+  name: string | undefined,
+  target: AgentRecord | undefined,
+): CheckScriptMissingError | undefined {
+  const known = target?.inventory?.checkScripts;
+  if (name === undefined || !known || known.includes(name)) return undefined;
+  const where = `on target host ${target.id} that its agent could run when it connected`;
+  return new CheckScriptMissingError(name, where);
 }
 
 /** The plan whose standby the machine is made of. Throws `WrongStateError`. */
