@@ -1,5 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { DeviceTree } from "./pre-copy/volumes-to-freeze.ts";
 
 const EXT4 = "/sys/fs/ext4";
 const BTRFS = "/sys/fs/btrfs";
@@ -17,6 +18,15 @@ export async function faultOn(
     errors += Number((await text(join(places.ext4, name, "errors_count"))) ?? 0);
   if (errors === 0) return undefined;
   return `has had ${errors} ${errors === 1 ? "error" : "errors"} by its kernel's count, so it may not be whole`;
+}
+
+/** As `faultOn`, of the devices with these numbers. */
+export async function faultOnDevices(
+  tree: DeviceTree,
+  devices: readonly string[],
+): Promise<string | undefined> {
+  const about = await Promise.all(devices.map((device) => tree.describe(device)));
+  return faultOn(about.flatMap((device) => device?.kernelName ?? []));
 }
 
 /** On all its devices: writes and reads that failed, and blocks that were not as they should be. */

@@ -17,7 +17,7 @@ import { onlyOnce } from "../open-disks.ts";
 import { swapDevices } from "../pre-copy/swap-space.ts";
 import type { DeviceTree } from "../pre-copy/volumes-to-freeze.ts";
 import { isWithin } from "../pre-copy/within.ts";
-import { faultOn } from "../volume-fault.ts";
+import { faultOnDevices } from "../volume-fault.ts";
 import { flushMounted } from "./flush-memory.ts";
 import type { Lvm } from "./lvm.ts";
 import { readFacts } from "./machine-facts.ts";
@@ -157,8 +157,7 @@ async function volumesInPart(found: readonly SurveyedDisk[], tree: DeviceTree): 
 async function faultsOn(devices: readonly string[], tree: DeviceTree): Promise<Map<string, string>> {
   const faults = new Map<string, string>();
   for (const device of devices) {
-    const about = await tree.describe(device);
-    const fault = about && (await faultOn([about.kernelName]));
+    const fault = await faultOnDevices(tree, [device]);
     if (fault !== undefined) faults.set(device, fault);
   }
   return faults;

@@ -1,5 +1,5 @@
 import type { FrozenRead } from "../../tracking/tracker.ts";
-import { faultOn } from "../volume-fault.ts";
+import { faultOnDevices } from "../volume-fault.ts";
 import { readWrittenDevices } from "./kernel-users.ts";
 import { isWhole, type SettledVolume } from "./live-copy.ts";
 import type { LiveDisk } from "./live-disk.ts";
@@ -28,12 +28,12 @@ export async function findUnfrozen(
   disks: readonly string[],
   volumes: readonly VolumeToFreeze[],
 ): Promise<Unfrozen> {
+  const all = new Set(disks);
   const inPart = new Set<string>();
   const faults = new Map<string, string>();
   for (const { devices, mountPoint } of volumes) {
-    for (const device of devices) if (!(await isWithin(tree, device, new Set(disks)))) inPart.add(mountPoint);
-    const about = await Promise.all(devices.map((device) => tree.describe(device)));
-    const fault = await faultOn(about.flatMap((device) => device?.kernelName ?? []));
+    for (const device of devices) if (!(await isWithin(tree, device, all))) inPart.add(mountPoint);
+    const fault = await faultOnDevices(tree, devices);
     if (fault !== undefined) faults.set(mountPoint, fault);
   }
   return {
