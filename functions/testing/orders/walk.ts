@@ -19,7 +19,7 @@ const LAST_TRIES_MS = 3 * 3600 * 1000;
  * Walks one order of events, until everything works again and for some hours after that. Returns how the
  * cutover ended. Rejects if two ran at any time, if a machine got the permanent right to run after the
  * deadline, if none or two run after the bound, if anything was copied again, if a machine has an old
- * content, or if the cutover does not end.
+ * content or is left after a way back, or if the cutover does not end.
  */
 export async function walkOrder(conditions: Conditions): Promise<CutoverState> {
   const ends: (() => Promise<void>)[] = [];
@@ -59,6 +59,7 @@ async function requireDecision(world: OrderWorld): Promise<void> {
   if (lease.state !== "permanent") {
     require(lease.state === "none" && source.serves, `the lease is ${lease.state}`);
     require(state !== "completed", "it has completed, and the machine has no right to run");
+    require(target.machines.size === 0, "its machine is left on the target host");
     return;
   }
   require((lease.moved?.at ?? "") < deadlineAt, `it committed at ${lease.moved?.at}, after ${deadlineAt}`);
