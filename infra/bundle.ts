@@ -1,4 +1,3 @@
-import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { environments, type FunctionName } from "#shared/environment.ts";
@@ -7,11 +6,11 @@ const root = join(import.meta.dirname, "..");
 
 /**
  * Bundles every Lambda handler with one esbuild run, each into its own folder under `outdir`, and returns the
- * folder of each function. Class names are kept, because errors are recognised by name.
+ * folder of each function. `outdir` must belong to this run alone. Class names are kept, because errors are
+ * recognised by name.
  */
 export async function bundleFunctions(outdir: string): Promise<Record<FunctionName, string>> {
   const names = Object.keys(environments) as FunctionName[];
-  rmSync(outdir, { recursive: true, force: true });
   await build({
     absWorkingDir: root,
     entryPoints: names.map((name) => ({ in: `functions/${name}.ts`, out: `${name}/index` })),
