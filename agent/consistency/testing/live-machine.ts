@@ -210,12 +210,15 @@ export class LiveMachine implements AsyncDisposable {
   }
 }
 
+/** Together they take a part of a second, for which `underLoad` may have to wait. */
+const LOADS_IN_A_ROW = 20;
+
 /** Writes to the machine's file system until `work` ends. */
 export async function underLoad<T>(machine: LiveMachine, seed: number, work: () => Promise<T>): Promise<T> {
   const random = new Random(seed);
   let isOver = false;
   const load = (async () => {
-    while (!isOver) await Load.start(machine.disk.mountPoint, random).ended();
+    while (!isOver) await Load.series(machine.disk.mountPoint, random, LOADS_IN_A_ROW).ended();
   })();
   try {
     return await work();

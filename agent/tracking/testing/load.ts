@@ -8,39 +8,49 @@ const FILES = 5;
 const FILE_BYTES = 2 * 2 ** 20;
 const PAGE = 4096;
 
-/** One program that writes while the test continues. */
+/** Programs that write while the test continues. */
 export class Load {
   readonly #end: Promise<unknown>;
 
-  private constructor(command: string, args: readonly string[]) {
+  private constructor([command = "", ...args]: readonly string[]) {
     const child = spawn(command, args, { stdio: "ignore" });
     this.#end = once(child, "exit");
   }
 
+  /** Starts one program that writes at random places below this folder. */
+  static start(folder: string, random: Random, options: LoadOptions = {}): Load {
+    return new Load(programOf(folder, random, options));
+  }
+
   /**
-   * Starts some random writes below this folder. Without `trims`, none of them discards free space: that
-   * continues under a freeze.
+   * Starts `count` of them, one after another, from a shell: a test that keeps whole disks in memory spends
+   * most of its time on starting programs.
    */
-  static start(folder: string, random: Random, { trims = true }: { trims?: boolean } = {}): Load {
-    const file = join(folder, `file${random.below(FILES)}`);
-    if (random.oneIn(12)) return new Load("rm", ["-f", file]);
-    if (random.oneIn(14)) return new Load("sync", ["-f", folder]);
-    if (random.oneIn(10) && trims) return new Load("fstrim", [folder]);
-    const commands = Array.from({ length: 2 + random.below(6) }, () => ["-c", commandOf(random)]).flat();
-    const isDirect = random.oneIn(2);
-    return new Load("xfs_io", [
-      ...(isDirect ? ["-d"] : []),
-      "-f",
-      "-c",
-      `truncate ${FILE_BYTES}`,
-      ...commands,
-      file,
-    ]);
+  static series(folder: string, random: Random, count: number): Load {
+    const programs = Array.from({ length: count }, () => programOf(folder, random));
+    const lines = programs.map((words) => words.map((word) => `'${word}'`).join(" "));
+    return new Load(["sh", "-c", lines.join("\n")]);
   }
 
   async ended(): Promise<void> {
     await this.#end;
   }
+}
+
+interface LoadOptions {
+  /** Whether a program may discard free space, which continues under a freeze. Default: true. */
+  trims?: boolean;
+}
+
+/** The words of a program. None has an apostrophe. */
+function programOf(folder: string, random: Random, { trims = true }: LoadOptions = {}): string[] {
+  const file = join(folder, `file${random.below(FILES)}`);
+  if (random.oneIn(12)) return ["rm", "-f", file];
+  if (random.oneIn(14)) return ["sync", "-f", folder];
+  if (random.oneIn(10) && trims) return ["fstrim", folder];
+  const commands = Array.from({ length: 2 + random.below(6) }, () => ["-c", commandOf(random)]).flat();
+  const options = random.oneIn(2) ? ["-d", "-f"] : ["-f"];
+  return ["xfs_io", ...options, "-c", `truncate ${FILE_BYTES}`, ...commands, file];
 }
 
 function commandOf(random: Random): string {
