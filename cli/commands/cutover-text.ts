@@ -31,7 +31,7 @@ export function describeCutover(cutover: Cutover): string {
     lines.push(
       `  target host ${targetId} had no ${cutover.missingBridges.join(", ")} when its agent connected: make it before the window`,
     );
-  if (cutover.rehearsal) lines.push(`  adaptation: ${describeRehearsal(cutover.rehearsal)}`);
+  if (cutover.rehearsal) lines.push(`  rehearsal on a clone: ${describeRehearsal(cutover.rehearsal)}`);
   if (cutover.proof) lines.push(...describeProof(cutover.proof).map((line) => `  ${line}`));
   else if (cutover.proveSeconds !== undefined) lines.push("  the copy is not proved yet");
   if (cutover.runs.length > 0)
@@ -118,9 +118,10 @@ function describeStates({ states }: Cutover): string {
 }
 
 function describeRehearsal({ state, changes, failure }: NonNullable<Cutover["rehearsal"]>): string {
-  if (state === "running") return "is being computed on a clone";
-  if (state === "done") return `${changes ?? 0} changes of files are computed`;
-  return `could not be computed: ${oneLine(failure?.message ?? "for an unknown reason")}`;
+  if (state === "running") return "under way";
+  if (state === "failed") return `failed: ${oneLine(failure?.message ?? "for an unknown reason")}`;
+  const computed = changes === undefined ? "" : `; ${changes} changes of files are computed`;
+  return `the target host can define the machine${computed}`;
 }
 
 function describeWindow({ window, deadlineAt }: Cutover): string {

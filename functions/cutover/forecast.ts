@@ -52,7 +52,9 @@ export async function freshForecast(
 /** What failed on a clone would fail in the outage. */
 function rehearsalAdvice(cutover: CutoverRecord, commands: readonly CommandRecord[]): string | undefined {
   const failure = rehearsalOf(cutover, commands)?.failure;
-  return failure && `Its system could not be adapted: ${failure.message}. ${failure.hint}`;
+  if (!failure) return undefined;
+  const again = `After that, cancel this cutover and create it again: \`causeway cutover cancel ${cutover.id}\`.`;
+  return `It failed on a clone: ${failure.message}. ${failure.hint} ${again}`;
 }
 
 /** What was there when the cutover was created may have been removed since: a service, the check script. */

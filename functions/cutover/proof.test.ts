@@ -20,7 +20,7 @@ test("files are compared on the rehearsal's clone, before the adaptation and bef
   const id = await site.create({ adapt: true, proveSeconds: 30 });
   const rehearsal = site.commands.slice(site.commands.indexOf("clone-standby rehearsal"));
   expect(rehearsal).toEqual([
-    ...["clone-standby rehearsal", "hash-files", "compare-files"],
+    ...["clone-standby rehearsal", "define-machine rehearsal", "hash-files", "compare-files"],
     ...["adapt-machine rehearsal", "release rehearsal"],
   ]);
   expect(site.inputs["hash-files"]).toMatchObject({
@@ -35,13 +35,13 @@ test("files are compared on the rehearsal's clone, before the adaptation and bef
   expect(site.commands.filter((key) => key === "hash-files")).toHaveLength(1);
 });
 
-test("without an adaptation the clone is made for the proof alone, and removed", async () => {
+test("without an adaptation the clone is made for the proof and to try the machine, and removed", async () => {
   const id = await site.create({ proveSeconds: 30 });
   expect(site.commands.at(-1)).toBe("release rehearsal");
   expect(site.commands).not.toContain("adapt-machine rehearsal");
   const cutover = await shown(id);
   expect(cutover).toMatchObject({ state: "waiting", proof: { outcome: "equal" } });
-  expect(cutover.rehearsal).toBeUndefined();
+  expect(cutover.rehearsal).toEqual({ state: "done" });
 });
 
 test("a difference ends the cutover before its source is touched, removes the clone, and is on the point's record", async () => {

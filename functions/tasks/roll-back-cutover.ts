@@ -46,7 +46,7 @@ export async function run(
   const term = asked ?? (isOurs ? lease.term : undefined);
   return {
     undo: cutover.state === "rolling-back",
-    hasMachine: commands.some(({ kind }) => kind === "define-machine"),
+    hasMachine: commands.some(({ kind, label }) => kind === "define-machine" && label !== "rehearsal"),
     isAway: isSourceAway(cutover),
     ...(term === undefined ? {} : { term }),
     failure: cutover.failure ?? workflowFailure(error),

@@ -209,7 +209,7 @@ function newAddress(seed: (string | number)[]): string {
  * one.
  */
 export function definingCommand(commands: readonly CommandRecord[]): CommandRecord | undefined {
-  return latest(commands.filter(({ kind }) => kind === "define-machine"));
+  return latest(commands.filter(({ kind, input }) => kind === "define-machine" && input.dryRun !== true));
 }
 
 /** The disks of the machine that was defined, or may have been; `undefined` if there is none. */

@@ -142,11 +142,14 @@ export const Cutover = z.object({
   proveSeconds: ProofBudget.optional(),
   /** What the comparison of files found, before the cutover could begin; absent until then. */
   proof: Proof.optional(),
-  /** How the adaptation was computed before the window; absent in lists, and if none was asked for. */
+  /**
+   * What was tried on a clone before the window: whether the target host can define the machine, and what
+   * the adaptation changes. Absent in lists, and if neither an adaptation nor a proof was asked for.
+   */
   rehearsal: z
     .object({
       state: z.enum(["running", "done", "failed"]),
-      /** Of files. */
+      /** Of files; absent if no adaptation was asked for. */
       changes: z.int().nonnegative().optional(),
       failure: Failure.optional(),
     })

@@ -171,6 +171,7 @@ export const catchLists: Readonly<Record<string, readonly object[]>> = {
   "has the proof say that there is no clone": [
     { ErrorEquals: ["States.ALL"], Assign: { rehearsed: { failure: AS_IT_IS } }, Next: "IsToProve" },
   ],
+  "proves the clone whatever the target host says of the machine": [anyKeepingFailure("IsToProve")],
   "has the proof say that its source was not read": [
     { ErrorEquals: ["States.ALL"], Assign: { proof: { failure: AS_IT_IS } }, Next: "RecordProof" },
   ],

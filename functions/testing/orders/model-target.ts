@@ -110,11 +110,11 @@ export class ModelTarget extends ModelAgent {
     return (this.around.now() - BOOTED_AT) * (1 + this.#around.drift);
   }
 
-  #define({ ownerId, isolated }: CommandInput<"define-machine">): void {
+  #define({ ownerId, isolated, dryRun }: CommandInput<"define-machine">): void {
     const pointId = this.#clones.get(ownerId);
     if (pointId === undefined) throw new MachineNotDefinedError(ownerId);
     if (!isolated) throw new Error("a client would reach a machine that is not checked");
-    if (!this.machines.has(ownerId))
+    if (!dryRun && !this.machines.has(ownerId))
       this.machines.set(ownerId, { isOn: false, isConnected: false, pointId, turn: 0 });
   }
 

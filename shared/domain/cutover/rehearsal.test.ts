@@ -29,6 +29,18 @@ test("a clone whose files differed was removed before its adaptation was compute
   expect(rehearsalOf(adaptation, [cloned, command("release")])).toBeUndefined();
 });
 
+test("a machine that cannot be defined is shown, whatever its adaptation came to", () => {
+  const failure = { name: "MachineUnsupportedError", message: "no such network", hint: "", retryable: false };
+  const refused = command("define-machine", { state: "failed", failure });
+  expect(rehearsalOf(adaptation, [cloned, refused, silent])).toEqual({ state: "failed", failure });
+  expect(rehearsalOf({}, [cloned, refused])).toEqual({ state: "failed", failure });
+});
+
+test("a clone that was made for a proof shows only whether the machine can be defined", () => {
+  expect(rehearsalOf({}, [cloned])).toBeUndefined();
+  expect(rehearsalOf({}, [cloned, command("define-machine")])).toEqual({ state: "done" });
+});
+
 test("a result counts also after that", () => {
   const output = {
     ...{ changes: [], commands: [], notes: [], stale: [] },
