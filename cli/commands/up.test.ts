@@ -28,3 +28,15 @@ test("a data folder that cannot be created is refused at once, with a message", 
     stderr: "/proc/causeway does not exist\n  Check the path, and create what is missing.\n",
   });
 });
+
+test("a name that no user can have is refused before anything is made", async () => {
+  const { code, stderr } = await recordedRun([
+    "up",
+    "--data",
+    join(folder, "cloud"),
+    "--user",
+    "Ada Lovelace",
+  ]);
+  expect(code).toBe(2);
+  expect(stderr).toContain("--user Ada Lovelace: a name has up to 64 lower-case letters");
+});

@@ -71,10 +71,11 @@ export class ControlPlane {
   }
 
   /**
-   * A token of the user pool that is valid for `lifetimeSeconds`; if negative, it has expired that long ago.
+   * A user's token of the user pool that is valid for `lifetimeSeconds`; if negative, it has expired that
+   * long ago.
    */
-  tokenFor(lifetimeSeconds: number): Promise<string> {
-    return tokenOf(this.#cloud, lifetimeSeconds);
+  tokenFor(lifetimeSeconds: number, username?: string): Promise<string> {
+    return tokenOf(this.#cloud, lifetimeSeconds, username);
   }
 
   /**
@@ -158,11 +159,11 @@ async function open(dir: string): Promise<Cloud> {
   });
 }
 
-function tokenOf(cloud: Cloud, lifetimeSeconds = 3600): Promise<string> {
+function tokenOf(cloud: Cloud, lifetimeSeconds = 3600, username = "ada"): Promise<string> {
   return cloud.issueToken({
     userPoolId: cloud.output("CausewayApi", "UserPoolId"),
     clientId: cloud.output("CausewayApi", "UserPoolClientId"),
-    username: "ada",
+    username,
     lifetimeSeconds,
   });
 }

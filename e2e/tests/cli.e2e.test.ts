@@ -222,7 +222,7 @@ function program(command: string, args: string[], environment: Record<string, st
 }
 
 const up = (...words: string[]) => ["up", "--data", join(scratch, "cloud"), "--json", ...words];
-const Ready = z.strictObject({ url: z.url(), token: z.string() });
+const Ready = z.strictObject({ url: z.url(), token: z.string(), tokens: z.record(z.string(), z.string()) });
 
 test("up prints its address in one line, continues at the same address after kill -9, and stops cleanly", async () => {
   const first = new Daemon(up(), join(scratch, "first.log"));
@@ -245,9 +245,10 @@ test("up prints its address in one line, continues at the same address after kil
   expect(second.stderr).not.toContain("defect");
 
   await first.stop("SIGKILL");
-  const again = new Daemon(up(), join(scratch, "again.log"));
+  const again = new Daemon(up("--user", "ada", "--user", "ben"), join(scratch, "again.log"));
   const ready = Ready.parse(JSON.parse(await again.firstLine()));
-  expect(ready.url).toBe(url);
+  expect(ready).toMatchObject({ url, token: ready.tokens.ada });
+  expect(Object.keys(ready.tokens)).toEqual(["ada", "ben"]);
   const kept = await recordedRun(["audit", "--json"], environment);
   expect(List.parse(JSON.parse(kept.stdout)).items).toMatchObject([{ subject: id }]);
   expect(await again.stop("SIGTERM")).toBe(0);

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { agentApi } from "#agent/cloud/agent-api.ts";
 import type { Identity } from "#agent/identity/identity.ts";
+import { recordedRun } from "#cli/testing/recorded-run.ts";
 import { aDisk } from "#shared/domain/testing/records.ts";
 import type { Command } from "#shared/protocol/commands.ts";
 import type { Cutover } from "#shared/protocol/cutover.ts";
@@ -109,6 +110,45 @@ test("a machine that was never started does not begin by itself, and one whose c
   expect(await plane.api.getLease({ parameters })).toMatchObject({ state: "none", term: 1 });
   const { items } = await plane.api.listAlarms({});
   expect(items).toMatchObject([{ kind: "cutover-held", subject: id, state: "open" }]);
+});
+
+/** What this person's command line comes to: its exit code, and the document that it prints. */
+async function typed(username: string, ...words: string[]) {
+  const environment = { CAUSEWAY_URL: plane.url, CAUSEWAY_TOKEN: await plane.tokenFor(3600, username) };
+  const { code, stdout } = await recordedRun(["cutover", ...words, "--json"], environment);
+  return { code, document: JSON.parse(stdout) };
+}
+
+test("on the command line, one that needs approval begins once another person has approved what was read, and says how it ended", async () => {
+  failing = ["bring-up-machine"];
+  const days = `${window.firstDay}..${window.lastDay},00:00-00:00`;
+  const machine = ["--hypervisor", "libvirt", "--nic", "bridge:br0"];
+  const words = ["--target", ids.targetId, "--window", days, ...machine, "--needs-approval"];
+  const created = await typed("ada", "create", ids.sourceId, ...words);
+  expect(created.code).toBe(0);
+  const id: string = created.document.id;
+  await isNow(id, "it to wait", ({ state }) => state === "waiting");
+  expect(await typed("ada", "go", id)).toMatchObject({
+    code: 4,
+    document: { error: { name: "WrongStateError" } },
+  });
+  const { document: shown } = await typed("ben", "show", id);
+  expect(shown).toMatchObject({
+    ...{ state: "waiting", deadlineAt: null, outageSeconds: null, runs: [{ phase: "baseline" }] },
+    window: { opensAt: expect.any(String), closesAt: expect.any(String) },
+    forecast: { outageSeconds: expect.any(Number), low: expect.any(Number), high: expect.any(Number) },
+  });
+  const version = ["--version", String(shown.version)];
+  expect((await typed("ada", "approve", id, ...version)).code).toBe(4);
+  expect((await typed("ben", "approve", id, "--version", String(shown.version + 1))).code).toBe(4);
+  expect((await typed("ben", "approve", id, ...version)).code).toBe(0);
+  expect((await typed("ben", "go", id)).code).toBe(0);
+  expect(await typed("ada", "show", id, "--wait")).toMatchObject({
+    ...{ code: 1, document: { state: "rolled-back", sourceServes: "yes", approved: { by: "ben" } } },
+  });
+  expect((await plane.api.listAudit({})).items.map(({ action, actor }) => `${action} ${actor}`)).toEqual(
+    expect.arrayContaining(["cutover-approved ben", "cutover-go ben"]),
+  );
 });
 
 test("one in hold waits for a person's go, then the machine runs in the source's place", async () => {
