@@ -12,14 +12,18 @@ export function recoveryRunbook(): string[] {
   return runbookIn(readFileSync(OPERATIONS, "utf8"), "A source is gone: recover it");
 }
 
-/** The command lines in the blocks of code of one section of a document, in their order, without comments. */
+/**
+ * The command lines in the first block of code of one section of a document, in their order, without
+ * comments. Later blocks show files and examples.
+ */
 export function runbookIn(document: string, heading: string): string[] {
   const start = document.indexOf(`\n## ${heading}\n`);
   if (start < 0) throw new Error(`the document has no section "${heading}"`);
   const end = document.indexOf("\n## ", start + 1);
   const section = document.slice(start, end < 0 ? undefined : end);
-  return [...section.matchAll(/^```\n(.*?)^```$/gms)]
-    .flatMap(([, block = ""]) => block.split("\n"))
+  const [, block = ""] = /^```\n(.*?)^```$/ms.exec(section) ?? [];
+  return block
+    .split("\n")
     .map((line) => line.replace(/(^|\s)#.*/, "").trim())
     .filter((line) => line !== "");
 }

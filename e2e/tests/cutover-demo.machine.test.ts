@@ -11,7 +11,11 @@ test.each([
   {
     name: "a database server that a client writes to is moved to libvirt with every row, and its source stays fenced",
     words: ["--cutover"],
-    proved: { ok: true, rowsMissing: 0, sourceFenced: true },
+    proved: {
+      ...{ ok: true, proved: true, rowsMissing: 0, sourceFenced: true },
+      forecast: { outageSeconds: expect.any(Number), low: expect.any(Number), high: expect.any(Number) },
+      states: expect.arrayContaining([{ name: "checking", seconds: expect.any(Number) }]),
+    },
   },
   {
     name: "if the new machine fails its health check, the source serves again, and its standby is copied no second time",
@@ -30,7 +34,11 @@ test.each([
       env: { ...process.env, TMPDIR: dir },
     });
     expect(status, stdout + stderr).toBe(0);
-    expect(JSON.parse(readFileSync(file, "utf8"))).toMatchObject(proved);
+    const report = JSON.parse(readFileSync(file, "utf8"));
+    expect(report).toMatchObject(proved);
+    expect(report.rowsAcknowledged).toBeGreaterThan(0);
+    expect(report.rowsFound).toBeGreaterThanOrEqual(report.rowsAcknowledged);
+    expect(report.outageSeconds).toBeGreaterThan(0);
     rmSync(dir, { recursive: true, force: true });
   },
   LIMIT_MS,

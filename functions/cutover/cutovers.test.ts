@@ -49,10 +49,15 @@ test.each([
   ["apply-to-standby", "StandbyNotOursError", ["done", "done"]],
   ["clone-standby", "DiskFullError", []],
   ["define-machine", "MachineUnsupportedError", []],
+  ["adapt-machine", "SystemNotAdaptedError", []],
   ["bring-up-machine", "MachineSilentError", []],
+  ["set-fence lasting", "FenceIncompleteError", []],
 ] as const)("if %s fails in the outage with %s, the source serves again", async (key, error, before) => {
-  site.acts = { [key]: key === "set-fence up" ? [{ fails: error }] : [...before, { fails: error }] };
-  const id = await site.create();
+  site.acts = {
+    "adapt-machine rehearsal": ["done"],
+    [key]: key === "set-fence up" ? [{ fails: error }] : [...before, { fails: error }],
+  };
+  const id = await site.create({ adapt: key === "adapt-machine" });
   await site.passUntil("01:30");
   await expectBack(site, id);
   const { failure } = await site.cutover(id);
@@ -67,12 +72,13 @@ test.each([
   ["final-sync", "take-recovery-point", ["done", "done", "silent"]],
   ["checking", "clone-standby", ["silent"]],
   ["checking", "define-machine", ["silent"]],
+  ["checking", "adapt-machine", ["silent"]],
   ["checking", "bring-up-machine", ["silent"]],
 ] as const)(
   "if the window closes while it is %s (%s), the source serves again before that",
   async (state, key, acts) => {
-    site.acts = { [key]: [...acts] };
-    const id = await site.create({ quiesceTimeoutSeconds: 3600 });
+    site.acts = { "adapt-machine rehearsal": ["done"], [key]: [...acts] };
+    const id = await site.create({ quiesceTimeoutSeconds: 3600, adapt: key === "adapt-machine" });
     await site.passUntil("01:57");
     expect(await site.cutover(id)).toMatchObject({ state, deadlineAt: "2030-01-01T01:58:00.000Z" });
     await site.passUntil("02:00");

@@ -30,6 +30,30 @@ test.each([
   expect(site.fence.isUp).toBe(false);
 });
 
+test.each([
+  ["an hour is missing", "2030-03-31", "2030-03-31T00:30:00.000Z", "2030-03-31T01:28:00.000Z"],
+  ["an hour comes twice", "2030-10-27", "2030-10-26T23:30:00.000Z", "2030-10-27T02:28:00.000Z"],
+])(
+  "in a night in which %s, it begins and is rolled back by the clock on the wall",
+  async (_, firstDay, opensAt, deadlineAt) => {
+    site.acts = { "clone-standby": ["silent"] };
+    const windows = [{ firstDay, from: "01:30", to: "03:30", timeZone: "Europe/Vienna" }];
+    const id = await site.create({ windows });
+    const until = (at: string, seconds: number) => site.pass(Date.parse(at) - site.now + seconds * 1000);
+    await until(opensAt, -5);
+    expect(await site.cutover(id)).toMatchObject({ state: "waiting" });
+    await until(opensAt, 30);
+    expect(await site.cutover(id)).toMatchObject({ state: "checking", deadlineAt });
+    await until(deadlineAt, -5);
+    expect(await site.cutover(id)).toMatchObject({ state: "checking" });
+    await until(deadlineAt, 90);
+    expect(await site.cutover(id)).toMatchObject({
+      ...{ state: "rolled-back", failure: { name: "WindowClosedError" } },
+    });
+    expect(site.fence.isUp).toBe(false);
+  },
+);
+
 test("limits that were edited before it begins are those of its steps", async () => {
   const id = await site.create({ quiesceTimeoutSeconds: 3600 });
   const body = { quiesceTimeoutSeconds: 60, answerTimeoutSeconds: 700 };
