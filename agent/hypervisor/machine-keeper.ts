@@ -61,13 +61,13 @@ export interface MachineConsole {
 export interface MachineKeeper {
   kind: HypervisorKind;
   /**
-   * What would be defined. Throws `ToolMissingError` if this hypervisor is not installed, and
-   * `MachineUnsupportedError` if the host lacks what the machine is to have.
+   * What would be defined. Throws `ToolMissingError` if this hypervisor is not installed,
+   * `MachineUnsupportedError` if the host lacks what the machine is to have, and `MachineNotOursError` if
+   * another machine has its name.
    */
   draft(machine: KeptMachine): Promise<Definition[]>;
   /**
-   * Defines the machine, or makes an earlier definition equal to this one. Throws like `draft`, and
-   * `MachineNotOursError` if another machine has its name.
+   * Defines the machine, or makes an earlier definition equal to this one. Throws like `draft`.
    */
   define(machine: KeptMachine): Promise<void>;
   /** Whether it is on; `undefined` if it is not defined. */

@@ -22,6 +22,7 @@ export function describeCutover(cutover: Cutover): string {
   if (cutover.go) lines.push(`  ${cutover.go.by} said go at ${cutover.go.at}`);
   if (cutover.heldBack) lines.push(`  held back at ${cutover.heldBack.at}: ${oneLine(cutover.heldBack.why)}`);
   lines.push(...describeForecast(cutover).map((line) => `  ${line}`));
+  lines.push(...describeRemaining(cutover).map((line) => `  ${line}`));
   const idle = (cutover.fencedUnits ?? []).filter(({ state }) => state === "stopped").map(({ name }) => name);
   if (idle.length > 0)
     lines.push(
@@ -32,6 +33,7 @@ export function describeCutover(cutover: Cutover): string {
       `  target host ${targetId} had no ${cutover.missingBridges.join(", ")} when its agent connected: make it before the window`,
     );
   if (cutover.rehearsal) lines.push(`  rehearsal on a clone: ${describeRehearsal(cutover.rehearsal)}`);
+  if (cutover.adapted) lines.push(`  ${describeAdapted(cutover.adapted)}`);
   if (cutover.proof) lines.push(...describeProof(cutover.proof).map((line) => `  ${line}`));
   else if (cutover.proveSeconds !== undefined) lines.push("  the copy is not proved yet");
   if (cutover.runs.length > 0)
@@ -81,15 +83,38 @@ export function describeForecast({ forecast }: Pick<Cutover, "forecast">): strin
 }
 
 /** A line for each part of the outage, in their order; none if there is no forecast. */
-export function describeOutageParts({ forecast }: Pick<Cutover, "forecast">): string[] {
+export function describeOutageParts({
+  forecast,
+  outageParts,
+}: Pick<Cutover, "forecast" | "outageParts">): string[] {
   if (!forecast) return [];
+  const took = new Map(outageParts?.map(({ part, seconds }) => [part, duration(seconds)]));
   const rows = forecast.parts.map((part) => [
     OUTAGE_PART_TITLES[part.part],
     duration(part.seconds),
     `${duration(part.low)} to ${duration(part.high)}`,
     part.measured ? "measured" : GUESSES[part.guessedFrom ?? "nothing"],
+    ...(outageParts ? [took.get(part.part) ?? ""] : []),
   ]);
-  return table(["PART", "EXPECTED", "RANGE", "BASIS"], rows, "").split("\n");
+  const columns = ["PART", "EXPECTED", "RANGE", "BASIS", ...(outageParts ? ["TOOK"] : [])];
+  return table(columns, rows, "").split("\n");
+}
+
+/** What is left of an outage that has begun, by its forecast. */
+function describeRemaining({ forecast, outageParts, endedAt }: Cutover): string[] {
+  if (!forecast || !outageParts || endedAt !== undefined) return [];
+  const over = new Set(outageParts.map(({ part }) => part));
+  const left = forecast.parts.filter(({ part }) => !over.has(part));
+  const seconds = left.reduce((sum, part) => sum + part.seconds, 0);
+  return left.length === 0 ? [] : [`of the outage, about ${duration(seconds)} are left`];
+}
+
+function describeAdapted({ changes, stale, computeSeconds, applySeconds }: NonNullable<Cutover["adapted"]>) {
+  const again =
+    stale.length === 0
+      ? ""
+      : `; they were computed again in ${duration(computeSeconds)}: ${oneLine(stale[0] ?? "")}`;
+  return `the system was adapted in ${duration(applySeconds)}, by ${changes} changes of files${again}`;
 }
 
 type Part = CutoverForecast["parts"][number];
@@ -117,11 +142,14 @@ function describeStates({ states }: Cutover): string {
   return `states since ${states[0]?.at}: ${each.join(", ")}`;
 }
 
-function describeRehearsal({ state, changes, failure }: NonNullable<Cutover["rehearsal"]>): string {
+function describeRehearsal({ state, isDefinable, changes, failure }: NonNullable<Cutover["rehearsal"]>) {
   if (state === "running") return "under way";
   if (state === "failed") return `failed: ${oneLine(failure?.message ?? "for an unknown reason")}`;
-  const computed = changes === undefined ? "" : `; ${changes} changes of files are computed`;
-  return `the target host can define the machine${computed}`;
+  const found = [
+    ...(isDefinable ? ["the target host can define the machine"] : []),
+    ...(changes === undefined ? [] : [`${changes} changes of files are computed`]),
+  ];
+  return found.join("; ");
 }
 
 function describeWindow({ window, deadlineAt }: Cutover): string {

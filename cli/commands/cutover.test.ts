@@ -115,6 +115,24 @@ test("the forecast lists the parts of the outage, and says of each whether it wa
   ]);
 });
 
+test("in the outage it says what took how long, what is left by the forecast, and what a second computation cost", async () => {
+  const range = { low: 15, high: 130, measured: true };
+  const parts = [
+    { part: "quiesce", seconds: 20, ...range },
+    { part: "boot", seconds: 40, ...range },
+  ];
+  const adapted = { changes: 14, stale: ["/etc/fstab was changed"], computeSeconds: 31, applySeconds: 2 };
+  const outageParts = [{ part: "quiesce", seconds: 7 }];
+  answered = { ...shown, state: "checking", forecast: { ...shown.forecast, parts }, outageParts, adapted };
+  const { stdout } = await causeway("cutover", "show", "cut_1");
+  expect(stdout).toContain("  of the outage, about 40 s are left\n");
+  expect(stdout).toContain(
+    "the system was adapted in 2 s, by 14 changes of files; they were computed again in 31 s: /etc/fstab was changed\n",
+  );
+  const rows = (await causeway("cutover", "forecast", "cut_1")).stdout.trimEnd().split("\n").slice(1);
+  expect(rows.map((row) => row.split(/ {2,}/).at(-1))).toEqual(["TOOK", "7 s", "measured"]);
+});
+
 test("an approval names the version that was read, and show names it", async () => {
   expect((await causeway("cutover", "show", "cut_1")).stdout).toContain("version 2, plan plan_1");
   expect((await causeway("cutover", "approve", "cut_1", "--version", "2")).code).toBe(0);

@@ -153,9 +153,9 @@ export const cutoverForecast: CliCommand = {
   options: API_OPTIONS,
   positionals: ["CUTOVER"],
   async run(call) {
-    const { forecast } = await apiOf(call).getCutover({ parameters: { id: call.arguments.CUTOVER ?? "" } });
-    print(call.terminal, call.json, forecast, () =>
-      [...describeForecast({ forecast }), ...describeOutageParts({ forecast })].join("\n"),
+    const cutover = await apiOf(call).getCutover({ parameters: { id: call.arguments.CUTOVER ?? "" } });
+    print(call.terminal, call.json, cutover.forecast, () =>
+      [...describeForecast(cutover), ...describeOutageParts(cutover)].join("\n"),
     );
   },
 };

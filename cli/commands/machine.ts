@@ -145,9 +145,9 @@ export const machine: CliCommand = {
     const id = call.arguments.OWNER ?? "";
     const { items } = await apiOf(call).listMachineOperations({ parameters: { id } });
     print(call.terminal, call.json, { items, cursor: null }, () => {
-      const rows = items.map(({ action, state, issuedAt, machine, failure }) => [
+      const rows = items.map(({ action, state, issuedAt, machine, definitions, failure }) => [
         issuedAt,
-        action,
+        definitions ? `${action} (dry run)` : action,
         state,
         machine ? `${machine.name} (${machine.hypervisor})` : "-",
         failure?.message ?? "-",

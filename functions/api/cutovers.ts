@@ -11,6 +11,7 @@ import { buildCutovers } from "../cutover/build.ts";
 import { copyingOf } from "../cutover/copying.ts";
 import type { CutoverDeps } from "../cutover/deps.ts";
 import { forecastFor, freshForecast } from "../cutover/forecast.ts";
+import { outageSoFar } from "../cutover/outage-so-far.ts";
 import { cancelByHand, rollBackByHand } from "../cutover/stop-cutover.ts";
 import { beginIfDue } from "../cutover/wake-cutover.ts";
 import { actorName } from "../middleware/api-event.ts";
@@ -137,8 +138,10 @@ async function shown(cutover: CutoverRecord, deps: CutoverDeps): Promise<Cutover
   const { commands } = await deps.store.cutovers.withCommands(cutover.id);
   const forecast = await forecastFor({ record: cutover, commands }, deps);
   const copying = await copyingOf(cutover, deps.store);
-  const lacks = isBefore(cutover) ? await lacksOf(cutover, deps) : {};
-  const details = { rehearsal: rehearsalOf(cutover, commands), copying, ...lacks };
+  const more = isBefore(cutover)
+    ? await lacksOf(cutover, deps)
+    : await outageSoFar(cutover, commands, deps.store);
+  const details = { rehearsal: rehearsalOf(cutover, commands), copying, ...more };
   return cutoverOf({ ...cutover, ...saidOf(cutover, commands), forecast }, deps.clock.now(), details);
 }
 

@@ -89,51 +89,6 @@ test.each([
   },
 );
 
-test("its adaptation is computed on a clone before the window, and applied in the outage", async () => {
-  const id = await site.create({ adapt: true });
-  expect(site.commands.slice(2)).toEqual([
-    ...["clone-standby rehearsal", "define-machine rehearsal", "adapt-machine rehearsal"],
-    "release rehearsal",
-  ]);
-  expect(site.inputs["define-machine rehearsal"]).toMatchObject({ dryRun: true, isolated: true });
-  expect(site.inputs["adapt-machine rehearsal"]).toMatchObject({ dryRun: true });
-  expect(site.inputs["release rehearsal"]).toMatchObject({ keepsAdaptation: true });
-  expect((await site.api("GET /cutovers/{id}", id)).body).toMatchObject({
-    ...{ state: "waiting", rehearsal: { state: "done", changes: 1 } },
-  });
-  await site.passUntil("01:01");
-  expect(await site.cutover(id)).toMatchObject({ state: "completed" });
-  expect(site.inputs["adapt-machine"]).toMatchObject({ dryRun: false });
-});
-
-test("a system that cannot be adapted does not begin its cutover, and a clone that was tried is removed", async () => {
-  site.acts = { "adapt-machine rehearsal": [{ fails: "SystemNotAdaptedError" }] };
-  const id = await site.create({ adapt: true });
-  expect(site.commands.at(-1)).toBe("release rehearsal");
-  await site.passUntil("01:01");
-  expect((await site.api("GET /cutovers/{id}", id)).body).toMatchObject({
-    ...{ state: "waiting", forecast: { fits: false }, rehearsal: { state: "failed" } },
-    heldBack: { why: expect.stringContaining("SystemNotAdaptedError") },
-  });
-  await site.api("POST /cutovers/{id}/cancel", id);
-  expect(site.commands.at(-1)).toBe("remove-machine");
-});
-
-test("a machine that its target host cannot define is found on a clone, before the window, and its source is left alone", async () => {
-  site.acts = { "define-machine rehearsal": [{ fails: "MachineUnsupportedError" }] };
-  const id = await site.create({ adapt: true });
-  await site.passUntil("01:01");
-  expect((await site.api("GET /cutovers/{id}", id)).body).toMatchObject({
-    ...{ state: "waiting", forecast: { fits: false } },
-    rehearsal: { state: "failed", failure: { name: "MachineUnsupportedError" } },
-    heldBack: { why: expect.stringContaining("MachineUnsupportedError") },
-  });
-  expect(site.commands).not.toContain("set-fence up");
-  await site.api("POST /cutovers/{id}/cancel", id);
-  expect(await site.cutover(id)).toMatchObject({ state: "cancelled" });
-  expect(site.commands.at(-1)).toBe("remove-machine");
-});
-
 test("a source that is not quiet in time is rolled back, not waited for", async () => {
   site.acts = { "set-fence up": ["silent"] };
   const id = await site.create({ quiesceTimeoutSeconds: 60 });

@@ -41,7 +41,7 @@ test("without an adaptation the clone is made for the proof and to try the machi
   expect(site.commands).not.toContain("adapt-machine rehearsal");
   const cutover = await shown(id);
   expect(cutover).toMatchObject({ state: "waiting", proof: { outcome: "equal" } });
-  expect(cutover.rehearsal).toEqual({ state: "done" });
+  expect(cutover.rehearsal).toEqual({ state: "done", isDefinable: true });
 });
 
 test("a difference ends the cutover before its source is touched, removes the clone, and is on the point's record", async () => {

@@ -58,6 +58,8 @@ export class CutoverSite {
   taken: object = {};
   /** Of each recovery point, besides the ordinary. */
   freeze: object = {};
+  /** What the target host says of an adaptation, besides the ordinary. */
+  adapted: object = {};
   /** What the target host finds when it compares files, besides the ordinary. */
   compared: object = {};
   /** Bytes that each run finds changed, in order; the last for all further ones. */
@@ -285,10 +287,7 @@ export class CutoverSite {
       case "take-recovery-point":
         return { ...answer, disks: [this.#takenDisk()], ...this.freeze };
       case "adapt-machine":
-        return {
-          ...{ changes: [{ path: "/etc/fstab", why: ["a name"], diff: "" }], commands: [], notes: [] },
-          ...{ stale: [], isApplied: !input.dryRun, computeSeconds: 1, applySeconds: 1 },
-        };
+        return { ...answer, ...this.adapted };
       case "compare-files":
         return { ...answer, ...this.compared };
       case "switch-off":

@@ -4,7 +4,7 @@
 import * as z from "zod";
 import { AnswerCheck, CheckScriptName } from "./answer-check.ts";
 import { Failure, Progress, Timestamp } from "./common.ts";
-import { CutoverForecast } from "./cutover-forecast.ts";
+import { CutoverForecast, OutagePart } from "./cutover-forecast.ts";
 import { CutoverWindows } from "./cutover-window.ts";
 import { DefinedMachine, MachineAnswer } from "./defined-machine.ts";
 import { ListedService } from "./fence.ts";
@@ -128,6 +128,20 @@ export const Cutover = z.object({
   heldBack: z.object({ at: Timestamp, why: z.string() }).optional(),
   /** As of `at`: of now until it begins, and then of the moment in which it began. */
   forecast: CutoverForecast.extend({ at: Timestamp }).nullable(),
+  /** Once it has begun: how long each part of the outage took that is over, in order; absent in lists. */
+  outageParts: z.array(z.object({ part: OutagePart, seconds: z.number().nonnegative() })).optional(),
+  /** What the adaptation did in the outage; absent in lists, until then, and if none was asked for. */
+  adapted: z
+    .object({
+      /** Of files. */
+      changes: z.int().nonnegative(),
+      /** Why what was computed before the window could not be used, and was computed in the outage. */
+      stale: z.array(z.string()),
+      /** 0 if it was not computed again. */
+      computeSeconds: z.number().nonnegative(),
+      applySeconds: z.number().nonnegative(),
+    })
+    .optional(),
   /**
    * Until it begins: what is known of the services that the source's agent is to stop; absent in lists, and
    * if nothing is known.
@@ -144,11 +158,13 @@ export const Cutover = z.object({
   proof: Proof.optional(),
   /**
    * What was tried on a clone before the window: whether the target host can define the machine, and what
-   * the adaptation changes. Absent in lists, and if neither an adaptation nor a proof was asked for.
+   * the adaptation changes. Absent in lists, and if no clone was made.
    */
   rehearsal: z
     .object({
       state: z.enum(["running", "done", "failed"]),
+      /** Whether the target host said that it can define the machine; absent if it was not asked. */
+      isDefinable: z.literal(true).optional(),
       /** Of files; absent if no adaptation was asked for. */
       changes: z.int().nonnegative().optional(),
       failure: Failure.optional(),

@@ -72,6 +72,10 @@ const answers: Partial<Record<CommandKind, (command: Answered) => object>> = {
   "compare-files": ({ input }) => ({
     ...{ equal: input.files, bytes: 20, moved: 0, different: 0, differences: [], unopened: [], seconds: 1 },
   }),
+  "adapt-machine": ({ input }) => ({
+    ...{ changes: [{ path: "/etc/fstab", why: ["a name"], diff: "" }], commands: [], notes: [] },
+    ...{ stale: [], isApplied: !input.dryRun, computeSeconds: 1, applySeconds: 1 },
+  }),
   "define-machine": () => ({ machine }),
   "connect-machine": () => ({ machine }),
   "bring-up-machine": () => ({ machine, answer: { seconds: 20, reason: "the login prompt appeared" } }),

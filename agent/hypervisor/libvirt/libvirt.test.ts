@@ -159,6 +159,7 @@ test.each(["", "net-", "pool-"] as const)(
     const { virsh, libvirt } = world();
     virsh.add(kind, { uuid: OTHER, name: kind === "net-" ? "web1-isolated" : "web1" });
     const before = names(virsh);
+    await expect(libvirt.draft(machine)).rejects.toMatchObject({ name: "MachineNotOursError" });
     await expect(libvirt.define(machine)).rejects.toMatchObject({ name: "MachineNotOursError" });
     expect(names(virsh)).toEqual(before);
     await libvirt.undefine(machine);

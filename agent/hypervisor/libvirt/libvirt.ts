@@ -65,6 +65,9 @@ export class Libvirt implements MachineKeeper {
     await requireLinks(shape.cards, { virsh: this.#virsh, version, openVswitch });
     if (machine.isolated) await requireConnectable(shape.cards, { virsh: this.#virsh, openVswitch });
     await requireReachable(folder, await qemuUser());
+    await this.#requireOurs("machine", machine, machine.name);
+    await this.#requireOurs("network", machine, isolatedNetworkName(machine.name));
+    await this.#requireOurs("pool", machine, machine.name);
     const uefi = shape.firmware === "uefi" ? await findUefiFirmware() : undefined;
     const kvm = shape.acceleration === "if-offered" && (await this.#offersKvm());
     const isolated = hasIsolatedCard(machine);
@@ -77,9 +80,6 @@ export class Libvirt implements MachineKeeper {
 
   async define(machine: KeptMachine): Promise<void> {
     const drafts = await this.draft(machine);
-    await this.#requireOurs("machine", machine, machine.name);
-    await this.#requireOurs("network", machine, isolatedNetworkName(machine.name));
-    await this.#requireOurs("pool", machine, machine.name);
     if ((await this.power(machine)) === "on") throw new MachineRunningError(machine.name, "defined again");
     const kinds = { pool: "pool", network: "network", domain: "machine" } as const;
     for (const { name, text } of drafts) {
@@ -116,9 +116,8 @@ export class Libvirt implements MachineKeeper {
   }
 
   async connect(machine: KeptMachine): Promise<void> {
-    const { uuid, name, shape } = machine;
+    const { uuid, shape } = machine;
     const domain = (await this.draft(machine)).find((draft) => draft.name === "domain");
-    await this.#requireOurs("machine", machine, name);
     // First what it has when it is switched on again.
     await this.#virsh.run(["define"], domain?.text);
     const state = await this.#runState(uuid);

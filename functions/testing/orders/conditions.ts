@@ -36,6 +36,10 @@ export interface Conditions {
   quiesce: Quiesce;
   mode: "automatic" | "hold";
   needsApproval: boolean;
+  /** Whether its system is adapted: first on a clone, before the window. */
+  adapt: boolean;
+  /** Whether its source shuts down after the commit, if it is quieted hot. */
+  switchSourceOff: boolean;
   /** Of the first day; an edit moves it. */
   windowEnd: string;
   /** What the agents take for their commands, in order; they do all further ones in a second. */
@@ -56,8 +60,12 @@ export interface Conditions {
 const COMMANDS = [
   ...["set-fence up", "set-fence down", "take-recovery-point", "apply-to-standby", "clone-standby"],
   ...["define-machine", "bring-up-machine", "connect-machine", "power-machine off", "remove-machine"],
-  ...["set-fence lasting", "switch-off"],
+  ...["set-fence lasting", "switch-off", "adapt-machine"],
 ];
+/** Those before the window, of a cutover that adapts its system. */
+const REHEARSAL = ["clone-standby", "define-machine", "adapt-machine", "release"].map(
+  (kind) => `${kind} rehearsal`,
+);
 /** Those of a source that restarts, and its restarts themselves: one that fails leads into its own system. */
 const RESTARTS = [
   ...["stage-boot-image pre-sync", "arm-boot", "reboot boot-environment", "report-boot-state"],
@@ -98,7 +106,7 @@ const workParts = {
 };
 const work: fc.Arbitrary<Work> = fc.record(workParts);
 const works = fc.dictionary(
-  fc.constantFrom(...COMMANDS, ...RESTARTS),
+  fc.constantFrom(...COMMANDS, ...RESTARTS, ...REHEARSAL),
   fc.array(work, { minLength: 1, maxLength: 3 }),
   {
     maxKeys: 5,
@@ -133,7 +141,7 @@ interface Cluster {
 const strike = fc.oneof(fc.record({ kill: machine, seconds }), fc.record({ cut: machine, seconds }));
 const cluster: fc.Arbitrary<Cluster> = fc.record({
   on: fc.oneof(
-    { weight: 3, arbitrary: fc.constantFrom(...COMMANDS, ...FUNCTIONS) },
+    { weight: 3, arbitrary: fc.constantFrom(...COMMANDS, ...FUNCTIONS, ...REHEARSAL) },
     { weight: 3, arbitrary: fc.constantFrom(...OUTAGE) },
     { weight: 3, arbitrary: fc.constantFrom(...RESTARTS) },
     { weight: 2, arbitrary: fc.constant("bring-up-machine") },
@@ -187,6 +195,7 @@ export const conditions: fc.Arbitrary<Conditions> = fc
     hasStandby: fc.constantFrom(true, true, true, false),
     quiesce: fc.constantFrom<Quiesce>(...Quiesce.options),
     ...{ windowEnd, begins, approvals, works },
+    ...{ adapt: fc.boolean(), switchSourceOff: fc.constantFrom(false, false, true) },
     fates: fc.array(fate, { maxLength: 80, size: "max" }),
     calls: fc.array(fate, { maxLength: 4 }),
     skewsMs: fc.array(fc.integer({ min: -2500, max: 2500 }), { minLength: 1, maxLength: 5 }),
@@ -209,7 +218,7 @@ function happeningsOf({ on, nth, work, events }: Cluster): Happening[] {
 }
 
 function withWork(works: Conditions["works"], { on, nth, work }: Cluster): Conditions["works"] {
-  if (!COMMANDS.includes(on) && !RESTARTS.includes(on)) return works;
+  if (FUNCTIONS.includes(on)) return works;
   const before = works[on] ?? [];
   const quick = Array.from({ length: nth - 1 }, (_, index) => before[index] ?? { seconds: 1 });
   return { ...works, [on]: [...quick, work, ...before.slice(nth)] };

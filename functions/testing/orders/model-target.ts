@@ -76,6 +76,12 @@ export class ModelTarget extends ModelAgent {
           throw new StandbyNotAtPointError(String(this.standby), `it is not at ${pointId}`);
         this.#clones.set(ownerId, pointId);
         return answer;
+      case "release":
+        this.#clones.delete(ownerId);
+        return answer;
+      case "adapt-machine":
+        if (!this.#clones.has(ownerId)) throw new MachineNotDefinedError(ownerId);
+        return answer;
       case "define-machine":
         this.#define(input as CommandInput<"define-machine">);
         return answer;

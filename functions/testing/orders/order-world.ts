@@ -45,9 +45,9 @@ export class OrderWorld {
       await CutoverSite.start({}, { table, isRestartable: true, onEnd }),
     );
     await world.#continue();
-    const { quiesce, mode, needsApproval, windowEnd: to } = conditions;
+    const { quiesce, mode, needsApproval, adapt, switchSourceOff, windowEnd: to } = conditions;
     const windows = [{ firstDay: "2030-01-01", from: "01:00", to, timeZone: "UTC" }];
-    world.id = await world.site.request({ quiesce, mode, needsApproval, windows });
+    world.id = await world.site.request({ quiesce, mode, needsApproval, adapt, switchSourceOff, windows });
     for (const one of conditions.happenings)
       if ("minute" in one.when)
         world.#later(Date.UTC(2030, 0, 1, 0, one.when.minute) - world.site.now, () => world.#happen(one));

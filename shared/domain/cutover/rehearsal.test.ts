@@ -38,7 +38,9 @@ test("a machine that cannot be defined is shown, whatever its adaptation came to
 
 test("a clone that was made for a proof shows only whether the machine can be defined", () => {
   expect(rehearsalOf({}, [cloned])).toBeUndefined();
-  expect(rehearsalOf({}, [cloned, command("define-machine")])).toEqual({ state: "done" });
+  expect(rehearsalOf({}, [cloned, command("define-machine")])).toEqual({
+    ...{ state: "done", isDefinable: true },
+  });
 });
 
 test("a result counts also after that", () => {

@@ -21,9 +21,10 @@ export function rehearsalOf(
   if (!newest || (!adaptation && !defined)) return undefined;
   const failure = begun.find((one) => one.failure)?.failure;
   if (failure) return { state: "failed", failure };
+  const said = defined?.state === "succeeded" ? { isDefinable: true as const } : {};
   const adapted = commandKinds["adapt-machine"].output.safeParse(newest.output).data;
-  if (adapted) return { state: "done", changes: adapted.changes.length };
-  if (!adaptation && newest.state === "succeeded") return { state: "done" };
+  if (adapted) return { state: "done", ...said, changes: adapted.changes.length };
+  if (!adaptation && newest.state === "succeeded") return { state: "done", ...said };
   // The workflow removes the clone once it no longer waits for this; a copy that differs is not adapted.
   if (last("release")?.state === "succeeded") {
     if (newest.state === "succeeded") return undefined;

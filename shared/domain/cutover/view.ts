@@ -7,7 +7,10 @@ import { openingFrom } from "./window.ts";
 export function cutoverOf(
   cutover: CutoverRecord,
   now: number,
-  details: Pick<Cutover, "rehearsal" | "copying" | "fencedUnits" | "missingBridges"> = {},
+  details: Pick<
+    Cutover,
+    "rehearsal" | "copying" | "fencedUnits" | "missingBridges" | "outageParts" | "adapted"
+  > = {},
 ): Cutover {
   const { id, sourceId, targetId, planId, state, mode, windows, needsApproval, approved, go } = cutover;
   const { heldBack, forecast, states, machine, answer, failure, requestedBy } = cutover;

@@ -250,6 +250,7 @@ test("a machine's scripts and its unit are on disk, whole, before systemd learns
 test("a unit of the same name that was not made for this conversion is neither replaced, switched nor removed", async () => {
   const path = join(dir, "units", UNIT);
   await writeFile(path, "[Service]\nExecStart=/bin/true\n");
+  await expect(qemu.draft(machine)).rejects.toMatchObject({ name: "MachineNotOursError" });
   await expect(qemu.define(machine)).rejects.toMatchObject({ name: "MachineNotOursError" });
   await expect(qemu.start(machine)).rejects.toMatchObject({ name: "MachineNotOursError" });
   await expect(qemu.stop(machine, { atOnce: true, signal })).rejects.toMatchObject({

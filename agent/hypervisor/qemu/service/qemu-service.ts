@@ -61,6 +61,7 @@ export class QemuService implements MachineKeeper {
   async draft(machine: KeptMachine): Promise<Definition[]> {
     const { shape } = machine;
     await requireBridges(machine);
+    await this.#requireOurs(machine);
     const folder = this.#folder(machine);
     const isUefi = shape.firmware === "uefi";
     const uefi = isUefi
@@ -72,7 +73,6 @@ export class QemuService implements MachineKeeper {
 
   async define(machine: KeptMachine): Promise<void> {
     const files = await this.draft(machine);
-    await this.#requireOurs(machine);
     if ((await this.power(machine)) === "on") throw new MachineRunningError(machine.name, "defined again");
     await makeOwnFolder(this.#options.scriptsDir, machine.ownerId);
     if (machine.shape.firmware === "uefi") await this.#keepVariables(machine);
@@ -96,7 +96,6 @@ export class QemuService implements MachineKeeper {
   }
 
   async connect(machine: KeptMachine): Promise<void> {
-    await this.#requireOurs(machine);
     const plug = join(this.#folder(machine), PLUG);
     const files = await this.draft(machine);
     for (const { name, text } of files.filter((file) => file.name === plug)) await put(name, text);
