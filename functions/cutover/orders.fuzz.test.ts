@@ -11,7 +11,7 @@ test("whatever is lost, late, repeated, killed or said: never two run, the deadl
 }, async () => {
   const ends = new Set<string>();
   const property = fc.asyncProperty(conditions, async (one) => {
-    ends.add(await walkOrder(one));
+    ends.add((await walkOrder(one)).state);
   });
   await fc.assert(property, { numRuns: RUNS });
   for (const end of ["completed", "rolled-back", "cancelled"]) expect(ends).toContain(end);

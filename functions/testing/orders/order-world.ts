@@ -26,6 +26,8 @@ export class OrderWorld {
   readonly source: ModelSource;
   readonly target: ModelTarget;
   id = "";
+  /** How many of the conditions' happenings have happened. */
+  happened = 0;
   readonly #conditions: Conditions;
   readonly #table: MortalTable;
   readonly #fates: Fate[];
@@ -223,6 +225,7 @@ export class OrderWorld {
 
   async #happen({ what }: Happening): Promise<void> {
     if (this.#isCalm) return;
+    this.happened += 1;
     const { site } = this;
     if (what === "stop") {
       const { executions } = await this.cutover();
