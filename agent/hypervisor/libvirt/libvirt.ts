@@ -41,6 +41,15 @@ const KINDS = {
 } as const;
 type Kind = keyof typeof KINDS;
 
+/** What libvirt has of a machine, and the name of each. */
+function namesOf({ name }: KeptMachine): [Kind, string][] {
+  return [
+    ["machine", name],
+    ["network", isolatedNetworkName(name)],
+    ["pool", name],
+  ];
+}
+
 /** Machines of libvirt on this host. Everything of it has the machine's uuid, and is recognised by that. */
 export class Libvirt implements MachineKeeper {
   readonly kind = "libvirt";
@@ -65,9 +74,7 @@ export class Libvirt implements MachineKeeper {
     await requireLinks(shape.cards, { virsh: this.#virsh, version, openVswitch });
     if (machine.isolated) await requireConnectable(shape.cards, { virsh: this.#virsh, openVswitch });
     await requireReachable(folder, await qemuUser());
-    await this.#requireOurs("machine", machine, machine.name);
-    await this.#requireOurs("network", machine, isolatedNetworkName(machine.name));
-    await this.#requireOurs("pool", machine, machine.name);
+    for (const [kind, name] of namesOf(machine)) await this.#requireFree(kind, machine, name);
     const uefi = shape.firmware === "uefi" ? await findUefiFirmware() : undefined;
     const kvm = shape.acceleration === "if-offered" && (await this.#offersKvm());
     const isolated = hasIsolatedCard(machine);
@@ -80,6 +87,7 @@ export class Libvirt implements MachineKeeper {
 
   async define(machine: KeptMachine): Promise<void> {
     const drafts = await this.draft(machine);
+    for (const [kind, name] of namesOf(machine)) await this.#requireOurs(kind, machine, name);
     if ((await this.power(machine)) === "on") throw new MachineRunningError(machine.name, "defined again");
     const kinds = { pool: "pool", network: "network", domain: "machine" } as const;
     for (const { name, text } of drafts) {
@@ -116,8 +124,9 @@ export class Libvirt implements MachineKeeper {
   }
 
   async connect(machine: KeptMachine): Promise<void> {
-    const { uuid, shape } = machine;
+    const { uuid, name, shape } = machine;
     const domain = (await this.draft(machine)).find((draft) => draft.name === "domain");
+    await this.#requireOurs("machine", machine, name);
     // First what it has when it is switched on again.
     await this.#virsh.run(["define"], domain?.text);
     const state = await this.#runState(uuid);
@@ -179,15 +188,20 @@ export class Libvirt implements MachineKeeper {
     await this.#remove("pool", uuid);
   }
 
+  /** Throws `MachineNotOursError` if something else has the name. */
+  async #requireFree(kind: Kind, { uuid }: KeptMachine, name: string): Promise<void> {
+    const other = (await this.#all(kind)).find((one) => one.name === name && one.uuid !== uuid);
+    if (other) throw new MachineNotOursError(`libvirt's ${kind} ${name}`, "Causeway did not define it");
+  }
+
   /**
    * Throws `MachineNotOursError` if something else has the name, or if what has our uuid was not made for
    * this conversion.
    */
-  async #requireOurs(kind: Kind, { uuid, ownerId }: KeptMachine, name: string): Promise<void> {
-    const all = await this.#all(kind);
-    const other = all.find((one) => one.name === name && one.uuid !== uuid);
-    if (other) throw new MachineNotOursError(`libvirt's ${kind} ${name}`, "Causeway did not define it");
-    const own = all.find((one) => one.uuid === uuid);
+  async #requireOurs(kind: Kind, machine: KeptMachine, name: string): Promise<void> {
+    await this.#requireFree(kind, machine, name);
+    const { uuid, ownerId } = machine;
+    const own = (await this.#all(kind)).find((one) => one.uuid === uuid);
     if (!own) return;
     if (own.name !== name)
       throw new MachineNotOursError(`libvirt's ${kind} ${own.name}`, "it has the uuid of another one");

@@ -17,9 +17,10 @@ const LAST_TRIES_MS = 3 * 3600 * 1000;
 
 /**
  * Walks one order of events, until everything works again and for some hours after that. Returns how the
- * cutover ended, and how many of the conditions' happenings came about. Rejects if two ran at any time, if a machine got the permanent right to run after the
- * deadline, if none or two run after the bound, if anything was copied again, if a machine has an old
- * content or is left after a way back, or if the cutover does not end.
+ * cutover ended, and how many of the conditions' happenings came about. Rejects if two ran at any time, if a
+ * machine got the permanent right to run after the deadline, if none or two run after the bound, if anything
+ * was copied again, if a machine has an old content or is left after a way back, or if the cutover does not
+ * end.
  */
 export async function walkOrder(conditions: Conditions): Promise<{ state: CutoverState; happened: number }> {
   const ends: (() => Promise<void>)[] = [];
