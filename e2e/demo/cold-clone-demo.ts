@@ -98,16 +98,17 @@ async function cloneAndCompare(site: MachineSite, facts: ColdCloneReport, step: 
   if (difference !== undefined) facts.failure = `the clone differs at byte ${difference}`;
 }
 
-/** Shows each new step of the conversion at once, and its progress at intervals. */
+/** Shows each new step of the conversion at once, its progress at intervals, and no line twice. */
 function shown(reached: (conversion: Conversion) => boolean): (conversion: Conversion) => boolean {
-  let step: string | undefined;
+  const stepOf = (line: string | undefined) => line?.split(" ", 1)[0];
+  let last: string | undefined;
   let shownAt = 0;
   return (conversion) => {
     const line = progressLine(conversion);
-    const running = line?.split(" ", 1)[0];
-    if (line && (running !== step || performance.now() - shownAt > SHOW_EVERY_MS)) {
+    const isDue = stepOf(line) !== stepOf(last) || performance.now() - shownAt > SHOW_EVERY_MS;
+    if (line && line !== last && isDue) {
       process.stderr.write(`  ${line}\n`);
-      step = running;
+      last = line;
       shownAt = performance.now();
     }
     return reached(conversion);
