@@ -1,6 +1,6 @@
 import { LEDGER_END } from "../machines/disk/database-server.ts";
 import type { ProductionNetwork } from "../machines/production-network.ts";
-import { type CutoverReport, isCutOver, stateTimes } from "./cutover-report.ts";
+import { type CutoverReport, isCutOver, moveTimes, stateTimes } from "./cutover-report.ts";
 import { runCutoverDemo } from "./cutover-site.ts";
 import { staysFenced } from "./fenced-source.ts";
 import { carryOut, leaveNothing, prepareCutover, rehearse, startStandby } from "./prepared-cutover.ts";
@@ -15,6 +15,7 @@ import { servedRows } from "./served-rows.ts";
 export function cutoverDemo({ keep }: { keep: boolean }): Promise<CutoverReport> {
   const facts: CutoverReport = {
     ...{ ok: false, points: 0, outageSeconds: 0, states: [], proved: false, sourceFenced: false },
+    ...{ parts: [], moveSeconds: 0, moveToBoot: 0 },
     ...{ rowsAcknowledged: 0, rowsFound: 0, rowsMissing: 0, seconds: 0, steps: [] },
   };
   return runCutoverDemo(facts, { name: "cutover", keep, isProved: isCutOver }, (database, network) =>
@@ -34,6 +35,7 @@ async function protectAndCutOver(
   try {
     const cutover = await carryOut(database, id);
     facts.states = stateTimes(cutover);
+    Object.assign(facts, moveTimes(cutover.outageParts ?? []));
     facts.proved = cutover.proof?.outcome === "equal";
     if (cutover.forecast) facts.forecast = cutover.forecast;
     if (cutover.state !== "completed")

@@ -1,5 +1,6 @@
+import { OUTAGE_PART_TITLES } from "#shared/domain/cutover/outage-parts.ts";
 import type { Cutover } from "#shared/protocol/cutover.ts";
-import type { CutoverForecast } from "#shared/protocol/cutover-forecast.ts";
+import type { CutoverForecast, OutagePart } from "#shared/protocol/cutover-forecast.ts";
 import { secondsBetween } from "#shared/seconds-between.ts";
 import { duration } from "#shared/units.ts";
 import { type DemoOutcome, describeDemo, type Proofs, proves } from "./report-lines.ts";
@@ -20,6 +21,12 @@ export interface CutoverReport extends DemoOutcome, ServedRows {
   /** As of the moment in which the cutover began. */
   forecast?: Pick<CutoverForecast, "outageSeconds" | "low" | "high" | "basis" | "parts">;
   states: CutoverStateTime[];
+  /** How long each part of the outage took, as the agents say. */
+  parts: NonNullable<Cutover["outageParts"]>;
+  /** Final sync, applying the adaptation, and defining the machine. */
+  moveSeconds: number;
+  /** That, to what the machine then took to start; 0 if it did not. */
+  moveToBoot: number;
   /** Whether the source's database and its address for clients stayed down after a power cut. */
   sourceFenced: boolean;
 }
@@ -49,13 +56,27 @@ export function stateTimes({ states }: Pick<Cutover, "states">): CutoverStateTim
   });
 }
 
+/** What the cutover itself takes between the source's last write and the machine's start; not the clone. */
+const MOVE: ReadonlySet<OutagePart> = new Set(["capture", "apply", "adapt", "define"]);
+
+export function moveTimes(
+  parts: CutoverReport["parts"],
+): Pick<CutoverReport, "parts" | "moveSeconds" | "moveToBoot"> {
+  const sum = (isWanted: (part: OutagePart) => boolean) =>
+    parts.reduce((total, { part, seconds }) => total + (isWanted(part) ? seconds : 0), 0);
+  const moveSeconds = sum((part) => MOVE.has(part));
+  const bootSeconds = sum((part) => part === "boot");
+  return { parts, moveSeconds, moveToBoot: bootSeconds > 0 ? moveSeconds / bootSeconds : 0 };
+}
+
 export function describeStates({ states }: { states: readonly CutoverStateTime[] }): string {
   return `  states: ${states.map(({ name, seconds }) => `${name} ${duration(seconds)}`).join(", ")}`;
 }
 
 /** The report in the operator's words. */
 export function describeCutOver(report: CutoverReport): string {
-  const { forecast, outageSeconds, rowsAcknowledged, rowsFound } = report;
+  const { forecast, outageSeconds, rowsAcknowledged, rowsFound, parts, moveSeconds, moveToBoot } = report;
+  const took = parts.map(({ part, seconds }) => `${OUTAGE_PART_TITLES[part]} ${duration(seconds)}`);
   const range = forecast && `${duration(forecast.low)} to ${duration(forecast.high)}, ${forecast.basis}`;
   return [
     ...describeDemo(report, {
@@ -65,6 +86,8 @@ export function describeCutOver(report: CutoverReport): string {
     }),
     `  outage ${duration(outageSeconds)}; forecast: ${range ?? "none"}`,
     describeStates(report),
+    `  parts: ${took.join(", ")}`,
+    `  final sync, adaptation and definition: ${duration(moveSeconds)}, ${moveToBoot.toFixed(2)} of the machine's start`,
     `  rows: ${rowsAcknowledged} acknowledged, ${rowsFound} in the machine`,
   ].join("\n");
 }

@@ -71,6 +71,16 @@ test("a machine that is left is removed by hand, and only that is done with it",
   expect(await shown(id)).toMatchObject({ removal: { state: "done" } });
 });
 
+test.each([{ action: "define", hypervisor: "libvirt", dryRun: false }, { action: "start" }])(
+  "the machine of a cutover that waits cannot be made to run by hand: $action",
+  async (action) => {
+    const id = await site.create({ mode: "hold" });
+    const before = site.commands.length;
+    expect((await machineApi(id, action)).status).toBe(409);
+    expect(site.commands).toHaveLength(before);
+  },
+);
+
 test("nothing of a cutover is removed by hand while it is under way", async () => {
   site.acts = { "bring-up-machine": ["silent"] };
   const id = await site.create();
