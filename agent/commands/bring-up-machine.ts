@@ -6,7 +6,7 @@ import type { Executor } from "./executor.ts";
 import { definedMachine, type MachineDeps, shownMachine } from "./machine.ts";
 
 const PROGRESS_MS = 5000;
-/** What an answer's reason may have. */
+/** The longest reason of an answer that is reported. */
 const REASON_CHARACTERS = 500;
 
 /** Switches the owner's machine on and waits until it answers. */

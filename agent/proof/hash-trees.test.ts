@@ -72,7 +72,7 @@ test("every regular file is hashed with its size, mode and time, whatever its na
   expect(counts).toEqual({ found: 3, foundAll: true, changed: 0, unreadable: 0, leftOut: [] });
 });
 
-test("links, pipes and devices are no files, a link leads nowhere, and a file with two names is hashed once", () => {
+test("links, pipes and devices are not hashed, no link is followed, and a file with two names is hashed once", () => {
   mkdirSync(join(root, "folder"));
   writeFileSync(join(root, "folder/file"), "x");
   symlinkSync("folder", join(root, "link"));
@@ -153,7 +153,7 @@ test("where something else is mounted, nothing is opened, and a mount point that
   });
 });
 
-test("what has a longer path than the list may have is not looked for, and not all was found then", () => {
+test("files whose paths are too long for the list are left out, and the result says that not all were found", () => {
   mkdirSync(join(root, "folder"));
   for (const path of ["near", "folder/far"]) writeFileSync(join(root, path), path);
   const prefix = "p".repeat(4088);
@@ -174,7 +174,7 @@ test("swap space in a file, into which the kernel writes unseen, is left out and
   });
 });
 
-test("a thread of its own comes to the same, and ends when it is cancelled", async () => {
+test("a thread returns the same result, and ends when it is cancelled", async () => {
   writeFileSync(join(root, "file"), "x");
   const files: string[] = [];
   const { signal } = new AbortController();
