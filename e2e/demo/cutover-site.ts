@@ -1,26 +1,47 @@
 import { ProductionNetwork } from "../machines/production-network.ts";
 import { SystemdHost } from "../machines/systemd-host.ts";
 import { prepareLibvirtTarget } from "./libvirt-target.ts";
-import { type DatabaseDemo, type ProtectedDatabase, runDatabaseDemo } from "./protected-database.ts";
+import {
+  type DatabaseDemo,
+  type DatabaseSurroundings,
+  type ProtectedDatabase,
+  runDatabaseDemo,
+} from "./protected-database.ts";
 import type { DemoOutcome } from "./report-lines.ts";
 
+export interface CutoverSurroundings extends Required<DatabaseSurroundings> {
+  /** The target host. Throws before it is prepared. */
+  host: () => SystemdHost;
+}
+
 /**
- * As `runDatabaseDemo`, with a network for the clients and a target host that systemd has started: the guard
- * of a lease is one of its services.
+ * A network for the clients, and a target host that systemd starts: the guard of a lease is one of its
+ * services. Both end with `opened`.
  */
+export async function openSurroundings(opened: AsyncDisposableStack): Promise<CutoverSurroundings> {
+  const production = opened.use(await ProductionNetwork.open());
+  let started: SystemdHost | undefined;
+  const prepareTarget = async (dir: string, log: (line: string) => void) => {
+    const target = await prepareLibvirtTarget(dir, log);
+    started = opened.use(await SystemdHost.start(dir));
+    return { ...target, enter: started.enter };
+  };
+  const host = () => {
+    if (!started) throw new Error("the target host was not started");
+    return started;
+  };
+  return { production, prepareTarget, host };
+}
+
+/** As `runDatabaseDemo`, with what `openSurroundings` opens. */
 export async function runCutoverDemo<Report extends DemoOutcome>(
   facts: Report,
   demo: Pick<DatabaseDemo<Report>, "name" | "keep" | "isProved">,
-  work: (database: ProtectedDatabase, network: ProductionNetwork) => Promise<void>,
+  work: (database: ProtectedDatabase, network: ProductionNetwork, host: SystemdHost) => Promise<void>,
 ): Promise<Report> {
   await using opened = new AsyncDisposableStack();
-  const production = opened.use(await ProductionNetwork.open());
-  const prepareTarget = async (dir: string, log: (line: string) => void) => {
-    const target = await prepareLibvirtTarget(dir, log);
-    const host = opened.use(await SystemdHost.start(dir));
-    return { ...target, enter: host.enter };
-  };
-  return await runDatabaseDemo(facts, { ...demo, prepareTarget, production }, (database) =>
-    work(database, production),
+  const { host, ...surroundings } = await openSurroundings(opened);
+  return await runDatabaseDemo(facts, { ...demo, ...surroundings }, (database) =>
+    work(database, surroundings.production, host()),
   );
 }

@@ -38,11 +38,14 @@ export async function rehearse({ site, step }: ProtectedDatabase): Promise<void>
   });
 }
 
-/** Creates a cutover whose window is open, and waits until it waits for a go. Returns its id. */
+/**
+ * Creates a cutover whose window is open, and waits until it waits for a go. `options`: more of the command
+ * line's. Returns its id.
+ */
 export async function prepareCutover(
   { site, step }: ProtectedDatabase,
   { bridge }: ProductionNetwork,
-  check: readonly string[],
+  options: readonly string[],
 ): Promise<string> {
   const { installation, sourceId, targetId } = site;
   const day = (offset: number) => new Date(Date.now() + offset * DAY_MS).toISOString().slice(0, 10);
@@ -50,7 +53,7 @@ export async function prepareCutover(
   return step("prepare the cutover: its adaptation is computed on a clone", async () => {
     const { id } = (await installation.json([
       ...["cutover", "create", sourceId, "--target", targetId],
-      ...["--window", `${day(-1)}..${day(1)},00:00-00:00`, ...MACHINE, ...cards, ...check],
+      ...["--window", `${day(-1)}..${day(1)},00:00-00:00`, ...MACHINE, ...cards, ...options],
       ...["--answer", `${PRODUCTION_ADDRESS}:${POSTGRESQL}`],
     ])) as Cutover;
     await untilCutover(installation, id, ({ state }) => state === "waiting");

@@ -44,12 +44,9 @@ export interface ProtectedDatabase {
   step: RunStep;
 }
 
-export interface DatabaseDemo<Report> {
-  /** A part of the name of the folder for its files. */
-  name: string;
-  keep: boolean;
-  isProved: (report: Report) => boolean;
-  /** Makes the target host ready in the demo's folder. */
+/** Where the database and its clients are. */
+export interface DatabaseSurroundings {
+  /** Makes the target host ready in the folder of the site's files. */
   prepareTarget?: (dir: string, log: (line: string) => void) => Promise<TargetHost>;
   /**
    * The network on which clients reach the database, at `PRODUCTION_ADDRESS`. A service holds that address,
@@ -58,51 +55,61 @@ export interface DatabaseDemo<Report> {
   production?: ProductionNetwork;
 }
 
+export interface DatabaseDemo<Report> extends DatabaseSurroundings {
+  /** A part of the name of the folder for its files. */
+  name: string;
+  keep: boolean;
+  isProved: (report: Report) => boolean;
+}
+
+/**
+ * Brings the machine up with its files in `dir`, and a client that writes rows. Disposing of it stops both,
+ * but keeps the files.
+ */
+export async function openProtectedDatabase(
+  dir: string,
+  step: RunStep,
+  { prepareTarget, production }: DatabaseSurroundings,
+): Promise<ProtectedDatabase & AsyncDisposable> {
+  const log = (line: string) => console.error(`  ${line}`);
+  const port = await freePort();
+  await using opened = new AsyncDisposableStack();
+  const site = opened.use(
+    await step("bring up the control plane, a target host and the database server", async () => {
+      const software = production ? productionDatabaseServer : databaseServer;
+      const original = await debianMachine({ firmware: "bios", software, log });
+      const target = await prepareTarget?.(dir, log);
+      const forward = { host: port, guest: POSTGRESQL };
+      const cutOver = production ? { tap: production.tap, fenceServices: SERVICES } : {};
+      const given = { ...(target ? { target } : {}), ...cutOver };
+      return openMachineSite({ dir, firmware: "bios", original, forward, log, ...given });
+    }),
+  );
+  const load = production
+    ? new DatabaseLoad(POSTGRESQL, { pauseMs: PAUSE_MS, host: PRODUCTION_ADDRESS })
+    : new DatabaseLoad(port, { pauseMs: PAUSE_MS });
+  opened.adopt(load, (each) => each.stop());
+  await step("wait for the database's first rows", () => untilMoreRows(load));
+  const running = opened.move();
+  return { site, load, port, step, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
 /**
  * Brings the machine up, calls `work` while a client writes rows, and completes `facts`, also if that fails.
  * The disks are kept if it fails, and if `keep` is set.
  */
 export async function runDatabaseDemo<Report extends DemoOutcome>(
   facts: Report,
-  { name, keep, isProved, prepareTarget, production }: DatabaseDemo<Report>,
+  { name, keep, isProved, ...surroundings }: DatabaseDemo<Report>,
   work: (database: ProtectedDatabase) => Promise<void>,
 ): Promise<Report> {
   const began = performance.now();
   const dir = await mkdtemp(join(tmpdir(), `causeway-${name}-demo-`));
-  const log = (line: string) => console.error(`  ${line}`);
-  const step = stepRunner(facts.steps);
   let disks: readonly string[] = [];
   try {
-    const port = await freePort();
-    await using site = await step(
-      "bring up the control plane, a target host and the database server",
-      async () => {
-        const software = production ? productionDatabaseServer : databaseServer;
-        const original = await debianMachine({ firmware: "bios", software, log });
-        const target = await prepareTarget?.(dir, log);
-        const forward = { host: port, guest: POSTGRESQL };
-        const cutOver = production ? { tap: production.tap, fenceServices: SERVICES } : {};
-        return openMachineSite({
-          dir,
-          firmware: "bios",
-          original,
-          forward,
-          log,
-          ...(target ? { target } : {}),
-          ...cutOver,
-        });
-      },
-    );
-    disks = site.disks;
-    const load = production
-      ? new DatabaseLoad(POSTGRESQL, { pauseMs: PAUSE_MS, host: PRODUCTION_ADDRESS })
-      : new DatabaseLoad(port, { pauseMs: PAUSE_MS });
-    try {
-      await step("wait for the database's first rows", () => untilMoreRows(load));
-      await work({ site, load, port, step });
-    } finally {
-      await load.stop();
-    }
+    await using database = await openProtectedDatabase(dir, stepRunner(facts.steps), surroundings);
+    disks = database.site.disks;
+    await work(database);
   } catch (error) {
     facts.failure = error instanceof Error ? error.message : String(error);
   }

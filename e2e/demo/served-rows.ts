@@ -23,11 +23,12 @@ export const SERVED_ROWS_PROOFS: Proofs<ServedRows> = [
   ],
 ];
 
-/** `load`: it has stopped. */
-export async function servedRows(load: DatabaseLoad): Promise<ServedRows> {
-  const found = new Set(await storedRows(POSTGRESQL, PRODUCTION_ADDRESS));
+/** `load`: it may still run. `since`: outages that began earlier do not count. */
+export async function servedRows(load: DatabaseLoad, since = 0): Promise<ServedRows> {
+  // What is acknowledged from now on may not be found.
   const acknowledged = load.rows.filter(({ acknowledgedAt }) => acknowledgedAt !== undefined);
-  const { from, until } = longestSilence(load.rows);
+  const found = new Set(await storedRows(POSTGRESQL, PRODUCTION_ADDRESS));
+  const { from, until } = longestSilence(load.rows.filter(({ sentAt }) => sentAt >= since));
   return {
     rowsAcknowledged: acknowledged.length,
     rowsFound: found.size,

@@ -127,6 +127,10 @@ export class SourceMachine implements SerialConsole {
     return this.#console;
   }
 
+  get isOn(): boolean {
+    return this.#qemu !== undefined && this.#qemu.exitCode === null && this.#qemu.signalCode === null;
+  }
+
   /** The flash in which the firmware keeps its variables. `undefined` on BIOS. */
   get flashPath(): string | undefined {
     const { firmware, workDir } = this.#options;
@@ -184,7 +188,7 @@ export class SourceMachine implements SerialConsole {
   /** Switches it off at once, as if its power cable were pulled. */
   async cutPower(): Promise<void> {
     const qemu = this.#qemu;
-    if (!qemu || qemu.exitCode !== null || qemu.signalCode !== null) return;
+    if (!qemu || !this.isOn) return;
     qemu.kill("SIGKILL");
     await once(qemu, "exit");
     this.#serial?.destroy();

@@ -1,3 +1,4 @@
+import { Socket } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
 import pg from "pg";
 
@@ -23,6 +24,7 @@ export interface ClockLead {
 const LOOPBACK = "127.0.0.1";
 const CONNECT_LIMIT_MS = 10_000;
 const QUERY_LIMIT_MS = 30_000;
+const END_LIMIT_MS = 1000;
 const RETRY_MS = 500;
 const CLOCK_QUESTIONS = 20;
 
@@ -33,17 +35,22 @@ const CLOCK_QUESTIONS = 20;
 export class DatabaseLoad {
   readonly #server: Server;
   readonly #pauseMs: number;
+  readonly #firstId: number;
   readonly #stop = new AbortController();
   readonly #rows: SentRow[] = [];
   readonly #running: Promise<void>;
 
   /**
    * The table is made by the first connection. `pauseMs`: between two rows; a machine in emulation has little
-   * time for anything else if there is none.
+   * time for anything else if there is none. `firstId`: of its rows, whose ids follow each other.
    */
-  constructor(port: number, { pauseMs = 0, host = LOOPBACK }: { pauseMs?: number; host?: string } = {}) {
+  constructor(
+    port: number,
+    { pauseMs = 0, host = LOOPBACK, firstId = 1 }: { pauseMs?: number; host?: string; firstId?: number } = {},
+  ) {
     this.#server = { port, host };
     this.#pauseMs = pauseMs;
+    this.#firstId = firstId;
     this.#running = this.#run();
   }
 
@@ -63,7 +70,8 @@ export class DatabaseLoad {
 
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
-      const client = clientOf(this.#server);
+      const socket = new Socket();
+      const client = clientOf(this.#server, socket);
       // A connection that breaks between two queries is found by the next query.
       client.on("error", () => {});
       try {
@@ -76,13 +84,15 @@ export class DatabaseLoad {
       } catch {
         await wait(RETRY_MS);
       } finally {
-        await client.end().catch(() => {});
+        // A server whose power was cut does not answer that it has ended, too.
+        await Promise.race([client.end().catch(() => {}), wait(END_LIMIT_MS)]);
+        socket.destroy();
       }
     }
   }
 
   async #insert(client: pg.Client): Promise<void> {
-    const row: SentRow = { id: this.#rows.length + 1, sentAt: Date.now() };
+    const row: SentRow = { id: this.#firstId + this.#rows.length, sentAt: Date.now() };
     this.#rows.push(row);
     await client.query("insert into ledger values ($1, $2)", [row.id, "x".repeat(200)]);
     row.acknowledgedAt = Date.now();
@@ -122,8 +132,9 @@ export async function clockLead(port: number): Promise<ClockLead> {
   }
 }
 
-function clientOf({ host, port }: Server): pg.Client {
+function clientOf({ host, port }: Server, socket = new Socket()): pg.Client {
   return new pg.Client({
+    stream: () => socket,
     host,
     port,
     user: "postgres",
