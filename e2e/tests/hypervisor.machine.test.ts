@@ -196,7 +196,7 @@ test("an isolated machine is moved to its bridge while it runs, and is there whe
   }
 });
 
-test("a card at a bridge is a port of it, in its VLAN if the bridge tells them apart; otherwise a VLAN is refused", async () => {
+test("a card at a bridge is a port of it, and a VLAN is refused where the bridge cannot tell it apart", async () => {
   const bridge = "cwbr0";
   const ports = () => runTool("ip", "-brief", "link", "show", "master", bridge);
   await runTool("ip", "link", "add", bridge, "type", "bridge");
@@ -225,15 +225,6 @@ test("a card at a bridge is a port of it, in its VLAN if the bridge tells them a
     await qemu.stop(machine, atOnce);
     await runTool(join(folder, "scripts/cnv_1/unplug"));
     expect(await ports()).toBe("");
-    await runTool("ip", "link", "set", bridge, "type", "bridge", "vlan_filtering", "1");
-    machine = withCard({ vlan: 12 });
-    await qemu.define(machine);
-    await qemu.start(machine);
-    const [port = ""] = /^\w+/.exec(await ports()) ?? [];
-    const vlans = await runTool("bridge", "vlan", "show", "dev", port);
-    expect(vlans.match(/\b\d+ PVID Egress Untagged|\b1\b/g)).toEqual(["12 PVID Egress Untagged"]);
-    await qemu.stop(machine, atOnce);
-    await runTool(join(folder, "scripts/cnv_1/unplug"));
   } finally {
     await runTool("ip", "link", "delete", bridge);
   }
