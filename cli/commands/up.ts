@@ -13,7 +13,7 @@ const MAX_PORT = 65_535;
 
 /** For whom `up` creates a token if no user is named. */
 const OPERATOR = "operator";
-/** As the API names them in its audit. */
+/** Plain in the audit, and in a shell. */
 const USER = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 const TOKEN_LIFETIME_SECONDS = 7 * 24 * 3600;
 

@@ -118,12 +118,9 @@ async function ownAndOthers<T extends { sourceId: string }, M>(
   return { own: await measured(true), others: await measured(false) };
 }
 
-/** `countsComputing`: also the time in which an adaptation was computed, that is not in every outage. */
-export function durationsOf(
-  commands: readonly CommandRecord[],
-  { countsComputing = false }: { countsComputing?: boolean } = {},
-): Durations {
-  const took = secondsByCommand(commands, countsComputing);
+/** What each part took in an outage. The time in which an adaptation was computed does not count. */
+export function durationsOf(commands: readonly CommandRecord[]): Durations {
+  const took = secondsByCommand(commands);
   const parts = PARTS.map(({ part, commands: own }) => {
     const seconds = own.flatMap((name) => took.get(name) ?? []);
     return [part, seconds.length === own.length ? [seconds.reduce((sum, one) => sum + one, 0)] : []] as const;
@@ -132,7 +129,7 @@ export function durationsOf(
 }
 
 /** Each with what the workflow took from the end of the one before to its order. */
-function secondsByCommand(commands: readonly CommandRecord[], countsComputing: boolean): Map<string, number> {
+function secondsByCommand(commands: readonly CommandRecord[]): Map<string, number> {
   const took = new Map<string, number>();
   let before: (CommandRecord & { endedAt: string }) | undefined;
   for (const command of commands.toSorted((a, b) => (a.issuedAt < b.issuedAt ? -1 : 1))) {
@@ -145,8 +142,7 @@ function secondsByCommand(commands: readonly CommandRecord[], countsComputing: b
     const isNext = before && command.attempt === 1 && !NOT_FOLLOWED.includes(nameOf(before));
     const order = isNext && before ? Math.max(0, secondsBetween(before.endedAt, issuedAt)) : 0;
     const seconds = Math.max(0, secondsBetween(issuedAt, endedAt));
-    const isWhole = countsComputing && command.kind === "adapt-machine";
-    took.set(name, order + (isWhole ? seconds : secondsInOutage(command, seconds)));
+    took.set(name, order + secondsInOutage(command, seconds));
     before = { ...command, endedAt };
   }
   return took;

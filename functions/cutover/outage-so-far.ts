@@ -13,12 +13,14 @@ export async function outageSoFar(
   commands: readonly CommandRecord[],
   store: Pick<Store, "runs">,
 ): Promise<Pick<Cutover, "outageParts" | "adapted">> {
-  const took = { ...durationsOf(commands, { countsComputing: true }), ...(await finalSync(cutover, store)) };
+  const took = { ...durationsOf(commands), ...(await finalSync(cutover, store)) };
+  const adapted = adaptedIn(commands);
   const outageParts = OutagePart.options.flatMap((part) => {
     const [seconds] = took[part] ?? [];
-    return seconds === undefined ? [] : [{ part, seconds }];
+    if (seconds === undefined) return [];
+    // What could not be computed before the window is in this outage.
+    return [{ part, seconds: part === "adapt" ? seconds + (adapted?.computeSeconds ?? 0) : seconds }];
   });
-  const adapted = adaptedIn(commands);
   return { ...(outageParts.length > 0 && { outageParts }), ...(adapted && { adapted }) };
 }
 

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { isSourceAway } from "#shared/domain/cutover/cutover.ts";
+import { definingCommand } from "#shared/domain/machine.ts";
 import { WorkflowError, workflowFailure } from "#shared/domain/workflow-failure.ts";
 import type { Failure } from "#shared/errors.ts";
 import { CutoverId } from "#shared/protocol/ids.ts";
@@ -46,7 +47,7 @@ export async function run(
   const term = asked ?? (isOurs ? lease.term : undefined);
   return {
     undo: cutover.state === "rolling-back",
-    hasMachine: commands.some(({ kind, label }) => kind === "define-machine" && label !== "rehearsal"),
+    hasMachine: definingCommand(commands) !== undefined,
     isAway: isSourceAway(cutover),
     ...(term === undefined ? {} : { term }),
     failure: cutover.failure ?? workflowFailure(error),

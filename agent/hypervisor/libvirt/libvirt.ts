@@ -194,13 +194,8 @@ export class Libvirt implements MachineKeeper {
     if (other) throw new MachineNotOursError(`libvirt's ${kind} ${name}`, "Causeway did not define it");
   }
 
-  /**
-   * Throws `MachineNotOursError` if something else has the name, or if what has our uuid was not made for
-   * this conversion.
-   */
-  async #requireOurs(kind: Kind, machine: KeptMachine, name: string): Promise<void> {
-    await this.#requireFree(kind, machine, name);
-    const { uuid, ownerId } = machine;
+  /** Throws `MachineNotOursError` if what has our uuid was not made for this conversion. */
+  async #requireOurs(kind: Kind, { uuid, ownerId }: KeptMachine, name: string): Promise<void> {
     const own = (await this.#all(kind)).find((one) => one.uuid === uuid);
     if (!own) return;
     if (own.name !== name)
