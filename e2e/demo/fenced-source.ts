@@ -22,8 +22,8 @@ export async function staysFenced(machine: SourceMachine): Promise<boolean> {
 }
 
 /**
- * Switches a source on. `isDown`: its database and its address for clients are down. `isSaid`: its console
- * said before the login that it is fenced.
+ * Switches a source on. `isDown`: its database and its address for clients are down, and the next login will
+ * say why. `isSaid`: its console said before this login that it is fenced.
  */
 export async function startFenced(machine: SourceMachine): Promise<{ isDown: boolean; isSaid: boolean }> {
   const from = machine.console.length;

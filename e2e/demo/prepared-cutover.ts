@@ -1,10 +1,10 @@
 /** A cutover of the protected database, as the operations guide prepares one, for the demos. */
 import { setTimeout as wait } from "node:timers/promises";
-import { CausewayError } from "#shared/errors.ts";
 import type { Cutover } from "#shared/protocol/cutover.ts";
 import type { Recovery } from "#shared/protocol/recovery.ts";
 import { LEDGER_END, PRODUCTION_ADDRESS } from "../machines/disk/database-server.ts";
 import type { ProductionNetwork } from "../machines/production-network.ts";
+import { answered } from "../site/answered.ts";
 import type { Installation } from "../site/installation.ts";
 import { MinutePlan, POSTGRESQL, type ProtectedDatabase } from "./protected-database.ts";
 import { isTracked } from "./protection-runs.ts";
@@ -85,11 +85,7 @@ async function untilCutover(
   const deadline = performance.now() + LIMIT_MS;
   let shown = "";
   for (;;) {
-    const cutover = await api.getCutover({ parameters: { id } }).catch((error: unknown) => {
-      // A busy computer can make a request wait too long.
-      if (error instanceof CausewayError && error.retryable) return undefined;
-      throw error;
-    });
+    const cutover = await answered(() => api.getCutover({ parameters: { id } }));
     if (cutover && cutover.state !== shown)
       console.error(`  ${new Date().toISOString().slice(11, 19)} ${cutover.state}`);
     shown = cutover?.state ?? shown;

@@ -4,7 +4,6 @@ import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { CausewayError } from "#shared/errors.ts";
 import type { Plan, Run } from "#shared/protocol/protection.ts";
 import {
   databaseServer,
@@ -18,6 +17,7 @@ import {
   type TargetHost,
 } from "../machines/machine-site.ts";
 import type { ProductionNetwork } from "../machines/production-network.ts";
+import { answered } from "../site/answered.ts";
 import { DatabaseLoad } from "../site/database-load.ts";
 import { freePort } from "../site/free-port.ts";
 import type { Installation } from "../site/installation.ts";
@@ -198,12 +198,6 @@ export class MinutePlan {
 
   /** None if the control plane is too busy to answer. */
   async #runs(): Promise<Run[]> {
-    try {
-      return await this.#list();
-    } catch (error) {
-      // A busy computer can make a request wait too long.
-      if (error instanceof CausewayError && error.retryable) return [];
-      throw error;
-    }
+    return (await answered(() => this.#list())) ?? [];
   }
 }

@@ -13,8 +13,8 @@ import type { Repository } from "#agent/repository/repository.ts";
 import { restoredDisk } from "#agent/restore/testing/restored-disk.ts";
 import { DiskInUse, differingPages } from "#agent/tracking/testing/disk-in-use.ts";
 import { FAULTY_PROGRAM } from "#agent/tracking/testing/tracked-disk.ts";
-import { CausewayError } from "#shared/errors.ts";
 import type { Run } from "#shared/protocol/protection.ts";
+import { answered } from "../site/answered.ts";
 import { MAIN } from "../site/daemon.ts";
 import { Site, type SiteOptions } from "./site.ts";
 import { until } from "./until.ts";
@@ -96,14 +96,8 @@ export class ProtectedSite implements AsyncDisposable {
   }
 
   async #runs(): Promise<Run[]> {
-    try {
-      const query = { limit: 200 };
-      return (await this.site.api.listRuns({ parameters: { id: this.#planId }, query })).items;
-    } catch (error) {
-      // The control plane is away.
-      if (error instanceof CausewayError && error.retryable) return [];
-      throw error;
-    }
+    const call = { parameters: { id: this.#planId }, query: { limit: 200 } };
+    return (await answered(() => this.site.api.listRuns(call)))?.items ?? [];
   }
 
   #repository(): Promise<Repository> {

@@ -2,10 +2,10 @@ import { globSync, readFileSync, statSync } from "node:fs";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { CausewayError } from "#shared/errors.ts";
 import { type ApiClient, createApiClient } from "#shared/protocol/client.ts";
 import type { CommandKind } from "#shared/protocol/commands.ts";
 import type { Conversion, NewConversion } from "#shared/protocol/resources.ts";
+import { answered } from "../site/answered.ts";
 import { firstDifference } from "../site/compare.ts";
 import { CONNECT_LIMIT_MS, Installation } from "../site/installation.ts";
 import { writeTestDisk } from "./disk-content.ts";
@@ -104,13 +104,8 @@ export class Site implements AsyncDisposable {
     return until(
       `the end of ${id}`,
       async () => {
-        try {
-          const conversion = await this.conversion(id);
-          return conversion.endedAt ? conversion : undefined;
-        } catch (error) {
-          if (error instanceof CausewayError && error.retryable) return undefined;
-          throw error;
-        }
+        const conversion = await answered(() => this.conversion(id));
+        return conversion?.endedAt ? conversion : undefined;
       },
       seconds,
     );

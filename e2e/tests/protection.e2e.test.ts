@@ -5,8 +5,8 @@
 import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { CausewayError } from "#shared/errors.ts";
 import type { Plan, PlanDeletion, Run } from "#shared/protocol/protection.ts";
+import { answered } from "../site/answered.ts";
 import { changeTestDisk } from "../testing/disk-content.ts";
 import { differenceOfRun } from "../testing/plan-runs.ts";
 import { Site } from "../testing/site.ts";
@@ -41,13 +41,8 @@ async function makeDue(): Promise<string> {
 }
 
 async function runs(): Promise<Run[]> {
-  try {
-    return (await site.api.listRuns({ parameters: { id: planId }, query: { limit: 200 } })).items;
-  } catch (error) {
-    // The control plane may be down.
-    if (error instanceof CausewayError && error.retryable) return [];
-    throw error;
-  }
+  const call = { parameters: { id: planId }, query: { limit: 200 } };
+  return (await answered(() => site.api.listRuns(call)))?.items ?? [];
 }
 
 /** The run that was due at this time, once it fits. */

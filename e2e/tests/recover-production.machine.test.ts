@@ -1,6 +1,5 @@
-/** A whole database server recovered from its standby: proved on a test network, then in production. */
+/** A whole database server that has a standby is recovered: proved on a test network, then in production. */
 import { expect, test } from "vitest";
-import { CausewayError } from "#shared/errors.ts";
 import type { Recovery } from "#shared/protocol/recovery.ts";
 import { runCutoverDemo } from "../demo/cutover-site.ts";
 import { becomesFenced, staysFenced } from "../demo/fenced-source.ts";
@@ -12,6 +11,7 @@ import { type RowFacts, rowFacts } from "../demo/row-facts.ts";
 import { LEDGER_END, PRODUCTION_ADDRESS } from "../machines/disk/database-server.ts";
 import type { ProductionNetwork } from "../machines/production-network.ts";
 import type { SystemdHost } from "../machines/systemd-host.ts";
+import { answered } from "../site/answered.ts";
 import { clockLead, DatabaseLoad, storedRows } from "../site/database-load.ts";
 import { until } from "../testing/until.ts";
 
@@ -116,15 +116,9 @@ async function recoverInProduction(
     ...["--answer", `${PRODUCTION_ADDRESS}:${POSTGRESQL}`],
   ])) as Recovery;
   const look = async () => {
-    try {
-      const recovery = await installation.api.getRecovery({ parameters: { id } });
-      if (recovery.state === "failed") throw new Error(recovery.failure?.message);
-      return recovery;
-    } catch (error) {
-      // The control plane has just started.
-      if (error instanceof CausewayError && error.retryable) return undefined;
-      throw error;
-    }
+    const recovery = await answered(() => installation.api.getRecovery({ parameters: { id } }));
+    if (recovery?.state === "failed") throw new Error(recovery.failure?.message);
+    return recovery;
   };
   // The guard stops the process, and libvirt does not notice. The guest that adapts the system has no name.
   const processes = () => host.shell("ps -e -o stat=,args= | grep 'name [g]uest=' || true");
