@@ -101,6 +101,16 @@ test("what was computed for another machine is not applied", async () => {
   expect(done).toEqual(["compute", "compute", APPLY.replace("virtio", "sata")]);
 });
 
+test.each([{ machineId: "new" }, { hostKeys: "new" }] as const)(
+  "what was computed for a system that keeps its identity is not applied to one that gets %j",
+  async (identity) => {
+    const { adapt } = await world();
+    await adapt({ dryRun: true });
+    await adapt({ wanted: aWantedMachine(identity) });
+    expect(done).toEqual(["compute", "compute", APPLY]);
+  },
+);
+
 test("the system of a machine that is on is not adapted", async () => {
   const { adapt, deps } = await world();
   const machine = {

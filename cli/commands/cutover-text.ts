@@ -7,6 +7,7 @@ import { quiesces } from "#shared/protocol/quiesce.ts";
 import { secondsBetween } from "#shared/seconds-between.ts";
 import { duration } from "#shared/units.ts";
 import { oneLine, table } from "../terminal.ts";
+import { describeIdentity } from "./identity-text.ts";
 import { describeProof } from "./proof-text.ts";
 
 export function describeCutover(cutover: Cutover): string {
@@ -32,6 +33,7 @@ export function describeCutover(cutover: Cutover): string {
     lines.push(
       `  target host ${targetId} had no ${cutover.missingBridges.join(", ")} when its agent connected: make it before the window`,
     );
+  lines.push(...describeIdentity(cutover.identity).map((line) => `  ${line}`));
   if (cutover.rehearsal) lines.push(`  rehearsal on a clone: ${describeRehearsal(cutover.rehearsal)}`);
   if (cutover.adapted) lines.push(`  ${describeAdapted(cutover.adapted)}`);
   if (cutover.proof) lines.push(...describeProof(cutover.proof).map((line) => `  ${line}`));

@@ -68,6 +68,16 @@ test("create sends the windows, the machine and the limits, and shows the foreca
   ]);
 });
 
+test("a new identity is asked for, and show says what the machine's clients will see", async () => {
+  answered = { ...shown, identity: { machineId: "kept", hostKeys: "new" } };
+  const { stdout } = await causeway(
+    ...["cutover", "create", "agt_1", "--target", "agt_2", "--window", "2030-01-05,22:00-02:00", ...machine],
+    ...["--adapt", "--new-host-keys"],
+  );
+  expect(asked).toMatchObject([{ body: { adapt: true, machineId: "kept", hostKeys: "new" } }]);
+  expect(stdout).toContain("  its system gets new SSH host keys, of which clients warn\n");
+});
+
 test("a cold cutover says so, and what restart and reading cost", async () => {
   const part = (name: string, seconds: number, measured: boolean) => ({
     ...{ part: name, seconds, low: 0, high: 2 * seconds, measured },

@@ -19,6 +19,7 @@ import { ACCEPT_HELP } from "./accept.ts";
 import { ANSWER_OPTIONS, ANY_CERTIFICATE_HELP, allOf, checkScript, networkChecks } from "./answer-check.ts";
 import { CUTOVER_HELP, CUTOVER_OPTIONS, cutoverFields } from "./cutover-options.ts";
 import { describeCutover, describeForecast, describeOutageParts } from "./cutover-text.ts";
+import { IDENTITY_HELP, IDENTITY_OPTIONS, identityFields } from "./identity-options.ts";
 import { DESIGN_HELP, DESIGN_OPTIONS, designOf } from "./machine-options.ts";
 import { PROVE_HELP, PROVE_OPTIONS, proveFields } from "./prove-options.ts";
 
@@ -48,6 +49,7 @@ export const cutoverCreate: CliCommand = {
     QUIESCE_HELP,
     ACCEPT_HELP,
     ["--adapt", "adapt its system to the machine before it starts, as `machine adapt` does"],
+    ...IDENTITY_HELP,
     ...PROVE_HELP,
     ["--expect TEXT", "it is up when its console shows this text (default: a login prompt)"],
     [
@@ -64,11 +66,13 @@ export const cutoverCreate: CliCommand = {
   examples: [
     "causeway cutover create agt_01jd… --target agt_01je… --window 2030-01-05,22:00-02:00 --time-zone Europe/Vienna --hypervisor libvirt --nic bridge:br0,keep=eth0 --switch-source-off",
     "causeway cutover create agt_01jd… --target agt_01je… --window 2030-01-05..2030-01-07,22:00-02:00 --automatic --needs-approval --hypervisor qemu --nic bridge:br0 --answer 192.0.2.7:5432 --json",
+    "causeway cutover create agt_01jd… --target agt_01je… --window 2030-01-05,22:00-02:00 --hypervisor libvirt --nic bridge:br0 --adapt --new-machine-id --new-host-keys",
   ],
   options: {
     ...API_OPTIONS,
     ...CUTOVER_OPTIONS,
     ...DESIGN_OPTIONS,
+    ...IDENTITY_OPTIONS,
     ...ANSWER_OPTIONS,
     ...PROVE_OPTIONS,
     target: { type: "string" },
@@ -91,7 +95,8 @@ export const cutoverCreate: CliCommand = {
       body: {
         ...{ sourceId: call.arguments.SOURCE ?? "", targetId: requiredOption(call, "target", CREATE) },
         ...{ windows, ...fields, machine: designOf(call, CREATE) },
-        ...{ needsApproval: call.values["needs-approval"] === true, adapt: call.values.adapt === true },
+        needsApproval: call.values["needs-approval"] === true,
+        ...{ adapt: call.values.adapt === true, ...identityFields(call) },
         switchSourceOff: call.values["switch-source-off"] === true,
         ...{ quiesce, accept: choicesOption(call, "accept", AcceptableRule.options, CREATE) },
         ...proveFields(call, CREATE),

@@ -6,6 +6,7 @@ import { MachineActionFailedError } from "../errors.ts";
 import { oneLine, print, table, titled } from "../terminal.ts";
 import { waitForEnd } from "../wait-for-end.ts";
 import { describedAdaptation } from "./described-adaptation.ts";
+import { IDENTITY_HELP, IDENTITY_OPTIONS, identityFields } from "./identity-options.ts";
 import { DESIGN_HELP, DESIGN_OPTIONS, designOf } from "./machine-options.ts";
 
 /** An action on the machine of a conversion, recovery or cutover: it is sent, and awaited. */
@@ -72,8 +73,7 @@ export const machineAdapt: CliCommand = machineAction(
     help: [
       ["--port NAME", "the source's port whose place a card takes, in the order of the cards (repeatable)"],
       ["--drill", "keep off what acts in the source's name: the Causeway agent, clusters, monitoring"],
-      ["--new-machine-id", "let the system make a machine id of its own"],
-      ["--new-host-keys", "make new host keys for SSH"],
+      ...IDENTITY_HELP,
       ["--dry-run", "try it on a throw-away copy, show each change, and change nothing"],
     ],
     examples: [
@@ -83,18 +83,16 @@ export const machineAdapt: CliCommand = machineAction(
     options: {
       port: { type: "string", multiple: true },
       drill: { type: "boolean" },
-      "new-machine-id": { type: "boolean" },
-      "new-host-keys": { type: "boolean" },
+      ...IDENTITY_OPTIONS,
       "dry-run": { type: "boolean" },
     },
   },
-  ({ values }) => ({
+  (call) => ({
     action: "adapt",
-    ...(values.port === undefined ? {} : { ports: values.port as string[] }),
-    machineId: values["new-machine-id"] === true ? "new" : "kept",
-    hostKeys: values["new-host-keys"] === true ? "new" : "kept",
-    purpose: values.drill === true ? "drill" : "production",
-    dryRun: values["dry-run"] === true,
+    ...(call.values.port === undefined ? {} : { ports: call.values.port as string[] }),
+    ...identityFields(call),
+    purpose: call.values.drill === true ? "drill" : "production",
+    dryRun: call.values["dry-run"] === true,
   }),
 );
 

@@ -48,6 +48,19 @@ test("a recovery that is waited for shows its machine, its point and the time un
   ]);
 });
 
+test("a new identity is asked for, and shown with the recovery; otherwise the system keeps its own", async () => {
+  end = { ...end, identity: { machineId: "new", hostKeys: "new" } };
+  const words = ["--adapt", "--new-machine-id", "--new-host-keys"];
+  const { stdout } = await recover("--test-network", "--wait", ...words);
+  expect(stdout).toContain("gets a new machine id and new SSH host keys, of which clients warn\n");
+  end = { ...end, identity: { machineId: "kept", hostKeys: "kept" } };
+  expect((await recover("--test-network", "--wait", "--adapt")).stdout).not.toContain("its system");
+  expect(asked).toMatchObject([
+    { body: { adapt: true, machineId: "new", hostKeys: "new" } },
+    { body: { adapt: true, machineId: "kept", hostKeys: "kept" } },
+  ]);
+});
+
 test("production needs the word that the source is off, which is sent", async () => {
   const words = ["--production", "--source-is-off", "--nic", "bridge:br0,keep=eth0"];
   expect((await recover(...words)).code).toBe(0);

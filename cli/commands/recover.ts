@@ -14,6 +14,7 @@ import {
   consoleCheck,
   networkChecks,
 } from "./answer-check.ts";
+import { IDENTITY_HELP, IDENTITY_OPTIONS, identityFields } from "./identity-options.ts";
 import { DESIGN_HELP, DESIGN_OPTIONS, designOf } from "./machine-options.ts";
 import { PROVE_HELP, PROVE_OPTIONS, proveFields } from "./prove-options.ts";
 import { describeRecovery } from "./recoveries.ts";
@@ -40,6 +41,7 @@ export const recover: CliCommand = {
     ],
     ...DESIGN_HELP,
     ["--adapt", "adapt its system to the machine before it starts, as `machine adapt` does"],
+    ...IDENTITY_HELP,
     ...PROVE_HELP,
     [
       "--answer ADDRESS:PORT|URL",
@@ -58,11 +60,13 @@ export const recover: CliCommand = {
   examples: [
     "causeway recover agt_01jd… --target agt_01je… --test-network --hypervisor libvirt --wait",
     "causeway recover agt_01jd… --target agt_01je… --production --source-is-off --hypervisor libvirt --nic bridge:br0,keep=eth0 --answer 192.0.2.7:5432 --answer https://www.example.org/health --wait",
+    "causeway recover agt_01jd… --target agt_01je… --production --source-is-off --hypervisor libvirt --nic bridge:br0 --adapt --new-host-keys --wait",
     'causeway recover agt_01jd… --point rp_01jf… --target agt_01je… --test-network --hypervisor qemu --expect "database is ready" --json',
   ],
   options: {
     ...API_OPTIONS,
     ...DESIGN_OPTIONS,
+    ...IDENTITY_OPTIONS,
     ...ANSWER_OPTIONS,
     ...PROVE_OPTIONS,
     point: { type: "string" },
@@ -84,7 +88,7 @@ export const recover: CliCommand = {
         targetId: requiredOption(call, "target", "recover"),
         ...networkOf(call),
         machine: designOf(call, "recover"),
-        adapt: call.values.adapt === true,
+        ...{ adapt: call.values.adapt === true, ...identityFields(call) },
         check: checkOf(call),
         answerTimeoutSeconds: numberOption(call, "answer-timeout", "recover") ?? 900,
         ...proveFields(call, "recover"),

@@ -3,6 +3,7 @@ import { duration } from "#shared/units.ts";
 import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
 import type { CliCommand } from "../command.ts";
 import { oneLine, print, table } from "../terminal.ts";
+import { describeIdentity } from "./identity-text.ts";
 import { describeProof } from "./proof-text.ts";
 
 export const recoveries: CliCommand = {
@@ -40,6 +41,7 @@ export function describeRecovery(recovery: Recovery): string {
   const lines = [`${id} of source ${sourceId} on target host ${targetId}: ${state}`];
   lines.push(`  recovery point ${pointId}, recorded ${pointCreatedAt}`);
   if (recovery.proof) lines.push(...describeProof(recovery.proof).map((line) => `  ${line}`));
+  lines.push(...describeIdentity(recovery.identity).map((line) => `  ${line}`));
   if (machine) lines.push(`  the machine ${machine.name} (${machine.hypervisor}) runs`);
   if (answer && recovery.rtoSeconds !== undefined)
     lines.push(`  first answer after ${duration(recovery.rtoSeconds)}: ${oneLine(answer.reason)}`);

@@ -89,6 +89,20 @@ test("a service that is removed while the standby is brought up to date leads ba
   expect(site.commands.filter((key) => key === "set-fence up")).toEqual([]);
 });
 
+test("a system that is not adapted gets no new identity, and its cutover is not created", async () => {
+  expect(await create({ machineId: "new", hostKeys: "new" })).toMatchObject({
+    status: 400,
+    body: {
+      name: "InvalidInputError",
+      detail: expect.stringMatching(/machineId: .*\(--adapt\); hostKeys: .*\(--adapt\)/),
+    },
+  });
+  expect((await site.world.store.cutovers.page({ limit: 10 })).items).toEqual([]);
+  const { status, body } = await create({ machineId: "kept", hostKeys: "kept" });
+  expect(status).toBe(202);
+  expect(body).not.toHaveProperty("identity");
+});
+
 test("a check script that the target host does not have is refused before the outage, unless its agent does not say", async () => {
   const scripts = (checkScripts?: string[]) =>
     site.world.store.agents.modify("agt_target", (one) => ({

@@ -21,10 +21,21 @@ test("its adaptation is computed on a clone before the window, and applied in th
   expect(site.inputs["release rehearsal"]).toMatchObject({ keepsAdaptation: true });
   expect((await site.api("GET /cutovers/{id}", id)).body).toMatchObject({
     ...{ state: "waiting", rehearsal: { state: "done", isDefinable: true, changes: 1 } },
+    identity: { machineId: "kept", hostKeys: "kept" },
   });
   await site.passUntil("01:01");
   expect(await site.cutover(id)).toMatchObject({ state: "completed" });
   expect(site.inputs["adapt-machine"]).toMatchObject({ dryRun: false });
+});
+
+test("a new identity is computed before the window, applied in the outage, and shown to who approves it", async () => {
+  const asked = { machineId: "new", hostKeys: "new" };
+  const id = await site.create({ adapt: true, ...asked });
+  const wanted = { ...asked, purpose: "production" };
+  expect(site.inputs["adapt-machine rehearsal"]).toMatchObject({ wanted });
+  expect((await site.api("GET /cutovers/{id}", id)).body).toMatchObject({ identity: asked });
+  await site.passUntil("01:01");
+  expect(site.inputs["adapt-machine"]).toMatchObject({ wanted });
 });
 
 test("once it has begun, it shows which parts of its outage are over, and what a second computation of its adaptation cost", async () => {

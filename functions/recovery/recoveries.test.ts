@@ -1,11 +1,9 @@
 import { beforeEach, expect, test } from "vitest";
-import { newPlan } from "#shared/domain/protection/plan.ts";
 import { aDisk, anInventory } from "#shared/domain/testing/records.ts";
 import type { WorkflowError } from "#shared/domain/workflow-failure.ts";
 import { failureOf, MachineSilentError } from "#shared/errors.ts";
 import type { CommandKind } from "#shared/protocol/commands.ts";
 import type { ProofOutcome } from "#shared/protocol/proof.ts";
-import { NewPlan } from "#shared/protocol/protection.ts";
 import * as machines from "../api/machines.ts";
 import * as recoveries from "../api/recoveries.ts";
 import { apiHandler } from "../middleware/api-handler.ts";
@@ -130,6 +128,7 @@ test.each<[string, number, object]>([
   ["an answer of the target host itself", 400, { check: { kind: "tcp", host: "127.0.0.1", port: 22 } }],
   ["an answer that metadata give", 400, { check: { kind: "http", url: "http://169.254.169.254/" } }],
   ["production on an isolated card", 400, { network: "production", othersOff: true }],
+  ["a new identity of a system that is not adapted", 400, { hostKeys: "new" }],
   ["another disk than those of the point", 400, { machine: { hypervisor: "libvirt", bootDisk: "vdz" } }],
   ["a point that does not exist", 404, { pointId: "rp_none" }],
   ["another source's point", 400, { pointId: "rp_other" }],
@@ -148,37 +147,6 @@ test("the same request with the same key starts one recovery, also after an inte
   const again = await start({}, key);
   expect(again.status).toBe(202);
   expect([...world.workflow.executions.keys()]).toEqual([again.body.id]);
-});
-
-test("the plan's standby is cloned only if it is on this target host, and at this point", async () => {
-  const request = NewPlan.parse({ sourceId: "agt_source", intervalSeconds: 3600 });
-  const plan = newPlan(request, { id: "plan_1", requestedBy: "ada", now: 0 });
-  await world.store.agents.modify("agt_source", (one) => ({ ...one, planId: "plan_1" }));
-  await world.store.plans.add({ ...plan, standbyTargetId: "agt_target", standbyPointId: "rp_1" });
-  const inputOf = async () => world.workflow.executions.get(await started())?.input;
-  expect(await inputOf()).toMatchObject({ standbyPlanId: "plan_1" });
-  await world.store.plans.modify("plan_1", (one) => ({ ...one, standbyPointId: "rp_0" }));
-  expect(await inputOf()).not.toHaveProperty("standbyPlanId");
-});
-
-test("a system is adapted only if asked, for a drill on the test network, with the machine's own hardware", async () => {
-  const inputOf = async (change: object) =>
-    world.workflow.executions.get(String((await start(change)).body.id))?.input;
-  expect(await inputOf({})).not.toHaveProperty("adaptation");
-  expect(await inputOf({ adapt: true, machine: { hypervisor: "libvirt", diskBus: "virtio" } })).toMatchObject(
-    {
-      adaptation: {
-        sourceDisks: [{ name: "vda" }],
-        wanted: {
-          diskBus: "virtio",
-          firmware: "bios",
-          purpose: "drill",
-          machineId: "kept",
-          hostKeys: "kept",
-        },
-      },
-    },
-  );
 });
 
 test("a recovery is completed with its machine and the time from the request to the answer", async () => {

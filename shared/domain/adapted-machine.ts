@@ -4,7 +4,7 @@ import { type CommandInput, commandKinds } from "../protocol/commands.ts";
 import type { MachineShape } from "../protocol/defined-machine.ts";
 import type { Inventory, NetworkInterface } from "../protocol/inventory.ts";
 import type { AdaptMachine } from "../protocol/machine-routes.ts";
-import type { WantedMachine } from "../protocol/wanted-machine.ts";
+import type { SystemIdentity, WantedMachine } from "../protocol/wanted-machine.ts";
 import type { WrittenDisk } from "../protocol/written-disk.ts";
 import type { CommandRecord } from "./command.ts";
 import { hardwareAddressOf } from "./hardware-address.ts";
@@ -36,18 +36,46 @@ export function adaptInput(
   };
 }
 
+/** What the command that adapts a system needs of its source and its machine. */
+export type PlannedAdaptation = Pick<CommandInput<"adapt-machine">, "sourceDisks" | "wanted">;
+
 /** As much of a machine as a system has to fit. */
 type AdaptedShape = Pick<MachineShape, "diskBus" | "firmware" | "cardModel" | "cards">;
+
+interface Adapted {
+  shape: AdaptedShape;
+  disks: readonly { name: string }[];
+  inventory: Inventory | undefined;
+}
+
+/**
+ * What a source's system has to fit if it is to be adapted. Throws `InvalidInputError` if it is to stay as it
+ * is and yet get a new identity.
+ */
+export function askedAdaptation(
+  { adapt, machineId, hostKeys }: SystemIdentity & { adapt: boolean },
+  purpose: WantedMachine["purpose"],
+  given: Adapted,
+): PlannedAdaptation | undefined {
+  if (adapt) return plannedAdaptation({ machineId, hostKeys, purpose }, given);
+  const asked = Object.entries({ machineId, hostKeys }).filter(([, choice]) => choice === "new");
+  if (asked.length === 0) return undefined;
+  const message = "a system gets a new one only when it is adapted: ask for that, too (--adapt)";
+  throw new InvalidInputError(asked.map(([path]) => ({ path, message })));
+}
+
+/** Of the system that is adapted; `undefined` if it stays as it is. */
+export function identityIn(adaptation: PlannedAdaptation | undefined): SystemIdentity | undefined {
+  if (!adaptation) return undefined;
+  const { machineId, hostKeys } = adaptation.wanted;
+  return { machineId, hostKeys };
+}
 
 /** What a source's system has to fit. Throws `InvalidInputError` for a port that the source does not have. */
 export function plannedAdaptation(
   { ports, machineId, hostKeys, purpose }: Omit<AdaptMachine, "action" | "dryRun">,
-  given: {
-    shape: AdaptedShape;
-    disks: readonly { name: string }[];
-    inventory: Inventory | undefined;
-  },
-): Pick<CommandInput<"adapt-machine">, "sourceDisks" | "wanted"> {
+  given: Adapted,
+): PlannedAdaptation {
   const { shape, disks, inventory } = given;
   const { diskBus, firmware, cardModel } = shape;
   const known = new Map(inventory?.disks.map((disk) => [disk.name, disk]));

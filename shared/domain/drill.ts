@@ -94,7 +94,7 @@ export function newDrill(
   };
 }
 
-/** Its identity stays: it is the source, for some minutes and without a network. */
+/** Its identity stays: no client can reach it, and it is removed after some minutes. */
 function adaptationFor(
   firmware: DrillRecord["firmware"],
   { disks }: RecoveryPoint,

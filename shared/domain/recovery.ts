@@ -9,7 +9,7 @@ import { AgentId, DiskBytes, DiskName, PlanId, PointId, RecoveryId } from "../pr
 import { NewRecovery, Recovery, RecoveryState } from "../protocol/recovery.ts";
 import type { RecoveryPoint } from "../protocol/resources.ts";
 import { secondsBetween } from "../seconds-between.ts";
-import { plannedAdaptation } from "./adapted-machine.ts";
+import { askedAdaptation, identityIn } from "./adapted-machine.ts";
 import type { AgentRecord } from "./agent.ts";
 import { requireAnswerable } from "./answerable.ts";
 import { bootFirmware } from "./boot-hardware.ts";
@@ -70,7 +70,8 @@ export function newestSoundPoint(points: readonly RecoveryPoint[]): RecoveryPoin
 /**
  * Throws `WrongStateError` if the point was pruned, or if it is unknown on which hardware it boots, and
  * `InvalidInputError` if it is another source's, if the machine is to have what the source's inventory does
- * not, or a card that leads out of a test network, or if it could never answer.
+ * not, or a card that leads out of a test network, if it could never answer, or if a system that is not
+ * adapted is to get a new identity.
  */
 export function newRecovery(
   request: NewRecovery,
@@ -105,22 +106,21 @@ export function newRecovery(
     disks: point.disks.map(({ name, sizeBytes }) => ({ name, sizeBytes })),
     firmware,
     planned: { ...planned, ...isolated },
-    adaptation: request.adapt ? adaptationOf(request, planned, point, source) : undefined,
+    adaptation: adaptationOf(request, planned, point, source),
     prove: proofOf(request, point, source),
     leaseBefore: network === "production" ? { state: lease.state, term: lease.term } : undefined,
     ...{ check, answerTimeoutSeconds, state: "running", requestedBy, createdAt: now, version: 0 },
   };
 }
 
-/** Its identity stays: it is the source, on a test network for a while, or in its place. */
 function adaptationOf(
-  { network }: NewRecovery,
+  request: NewRecovery,
   { shape }: RecoveryRecord["planned"],
   { disks }: RecoveryPoint,
   { inventory }: AgentRecord,
 ): RecoveryRecord["adaptation"] {
-  const purpose = network === "production" ? "production" : "drill";
-  return plannedAdaptation({ machineId: "kept", hostKeys: "kept", purpose }, { shape, disks, inventory });
+  const purpose = request.network === "production" ? "production" : "drill";
+  return askedAdaptation(request, purpose, { shape, disks, inventory });
 }
 
 /** Throws `InvalidInputError` in production, where the source is off, and what `requireProvable` throws. */
@@ -269,6 +269,7 @@ export function recoveryOf(recovery: RecoveryRecord): Recovery {
       network,
       state,
       proof,
+      identity: identityIn(recovery.adaptation),
       machine,
       answer,
       rtoSeconds,

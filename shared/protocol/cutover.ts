@@ -14,6 +14,7 @@ import { MachineDesign } from "./machine-routes.ts";
 import { Proof, ProofBudget } from "./proof.ts";
 import { Quiesce, usualQuiesce } from "./quiesce.ts";
 import { AcceptedRules } from "./rule-names.ts";
+import { identityChoice, SystemIdentity } from "./wanted-machine.ts";
 
 /**
  * `automatic`: it begins when a window opens, if its forecast rests on measurements. `hold`: it begins once a
@@ -53,6 +54,8 @@ export const NewCutover = z.strictObject({
   machine: MachineDesign,
   /** Whether its system is adapted to the machine before that starts. The target host needs a boot image. */
   adapt: z.boolean().default(false),
+  /** What is new needs an adapted system. */
+  ...identityChoice,
   /**
    * For how many seconds files of the source are read, to compare them with a clone before the cutover can
    * begin; not at all if absent. A difference ends the cutover.
@@ -189,6 +192,8 @@ export const Cutover = z.object({
   /** Of a source that was restarted: where it was last known to be. */
   whereabouts: Whereabouts.optional(),
   switchSourceOff: z.boolean(),
+  /** Of its machine's adapted system; absent if that stays as it is. */
+  identity: SystemIdentity.optional(),
   /**
    * Once it has ended after its commit, if the source was to shut down: whether its agent has announced that
    * it does, and has not taken that back.

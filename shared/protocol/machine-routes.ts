@@ -11,7 +11,7 @@ import {
 } from "./defined-machine.ts";
 import { AgentId, CommandId, DiskName, OwnerId } from "./ids.ts";
 import type { Route } from "./route.ts";
-import { ShownAdaptation, WantedMachine } from "./wanted-machine.ts";
+import { identityChoice, ShownAdaptation, WantedMachine } from "./wanted-machine.ts";
 
 /** A card of the machine. Cards get new addresses unless they keep that of a source's interface. */
 const WantedCard = z.strictObject({
@@ -47,8 +47,6 @@ const DefineMachine = MachineDesign.extend({
 });
 export type DefineMachine = z.infer<typeof DefineMachine>;
 
-const { machineId, hostKeys, purpose } = WantedMachine.shape;
-
 const AdaptMachine = z.strictObject({
   action: z.literal("adapt"),
   /**
@@ -56,9 +54,8 @@ const AdaptMachine = z.strictObject({
    * address a card keeps, or else the source's ports that have addresses, in their order.
    */
   ports: z.array(z.string().min(1).max(64)).max(16).optional(),
-  machineId: machineId.default("kept"),
-  hostKeys: hostKeys.default("kept"),
-  purpose: purpose.default("production"),
+  ...identityChoice,
+  purpose: WantedMachine.shape.purpose.default("production"),
   dryRun: z.boolean().default(false),
 });
 export type AdaptMachine = z.infer<typeof AdaptMachine>;

@@ -6,6 +6,7 @@ import { DefinedMachine, MachineAnswer } from "./defined-machine.ts";
 import { AgentId, PointId, RecoveryId, ResourceId } from "./ids.ts";
 import { MachineDesign } from "./machine-routes.ts";
 import { Proof, ProofBudget } from "./proof.ts";
+import { identityChoice, SystemIdentity } from "./wanted-machine.ts";
 
 export const NewRecovery = z.strictObject({
   /** The target host that makes and runs the machine. */
@@ -25,6 +26,8 @@ export const NewRecovery = z.strictObject({
   machine: MachineDesign,
   /** Whether its system is adapted to the machine before that starts. The target host needs a boot image. */
   adapt: z.boolean().default(false),
+  /** What is new needs an adapted system. */
+  ...identityChoice,
   /**
    * For how many seconds files of the source are read, to compare them with the clone before its system is
    * adapted and started; not at all if absent. The source has to run. A difference ends the recovery.
@@ -52,6 +55,8 @@ export const Recovery = z.object({
   state: RecoveryState,
   /** What the comparison of files found; absent if none was asked for, or it has not ended. */
   proof: Proof.optional(),
+  /** Of its adapted system; absent if that stays as it is. */
+  identity: SystemIdentity.optional(),
   machine: DefinedMachine.optional(),
   answer: MachineAnswer.optional(),
   /** From the request until the control plane knew of the machine's first answer. */

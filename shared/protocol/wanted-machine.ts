@@ -31,6 +31,14 @@ export const WantedMachine = z.strictObject({
 });
 export type WantedMachine = z.infer<typeof WantedMachine>;
 
+/** What others know a system by; an adaptation keeps each part, or has the system get a new one. */
+export const SystemIdentity = WantedMachine.pick({ machineId: true, hostKeys: true });
+export type SystemIdentity = z.infer<typeof SystemIdentity>;
+
+const { machineId, hostKeys } = SystemIdentity.shape;
+/** What a request says of a system's identity. */
+export const identityChoice = { machineId: machineId.default("kept"), hostKeys: hostKeys.default("kept") };
+
 /** What a disk was on the source. A configuration can name it by these. */
 export const SourceDiskIdentity = z.strictObject({
   name: DiskName,

@@ -5,7 +5,7 @@ import type { NewCutover } from "../../protocol/cutover.ts";
 import type { Inventory } from "../../protocol/inventory.ts";
 import type { MachineDesign } from "../../protocol/machine-routes.ts";
 import { quiesces } from "../../protocol/quiesce.ts";
-import { plannedAdaptation } from "../adapted-machine.ts";
+import { askedAdaptation } from "../adapted-machine.ts";
 import type { AgentRecord } from "../agent.ts";
 import { requireAnswerable } from "../answerable.ts";
 import { bootFirmware } from "../boot-hardware.ts";
@@ -21,8 +21,8 @@ import { requireTime } from "./start.ts";
  * `WrongStateError` if the source has not reported its disks, what `requireFencible` throws,
  * `CheckScriptMissingError` if the target host's says that it has no such script, and `InvalidInputError` if
  * no window is left, no card leads out of the test network, the machine could never answer, or it is to have
- * what the source's inventory does not, or the address of the card that connects the fenced source, or if
- * rules are accepted that are not about it.
+ * what the source's inventory does not, or the address of the card that connects the fenced source, if rules
+ * are accepted that are not about it, or if a system that is not adapted is to get a new identity.
  */
 export function newCutover(
   request: NewCutover,
@@ -63,7 +63,6 @@ export function newCutover(
   // The point is known only after the final sync; nothing of the plan depends on it.
   const owner = { id, sourceId: source.id, targetId, pointId: "", disks, firmware, images: undefined };
   const { pointId: _, ...planned } = plannedMachine(machine, { owner, inventory });
-  const identity = { machineId: "kept", hostKeys: "kept", purpose: "production" } as const;
   const wanted = { shape: planned.shape, disks: disks.map((name) => ({ name })), inventory };
   const at = new Date(now).toISOString();
   return {
@@ -78,7 +77,7 @@ export function newCutover(
       // No client reaches it before it was checked and has the right to run.
       planned: { ...planned, isolated: true },
       proveSeconds: request.proveSeconds,
-      adaptation: request.adapt ? plannedAdaptation(identity, wanted) : undefined,
+      adaptation: askedAdaptation(request, "production", wanted),
     },
     ...{ state: "baseline", states: [{ name: "baseline", at }], runs: [], forecast: null },
     ...{ executions: 1, edition: 1, changedBy: [requestedBy], requestedBy, createdAt: at, version: 0 },

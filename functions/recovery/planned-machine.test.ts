@@ -1,0 +1,71 @@
+/** What the machine of a recovery is to be like, and what it is made of. */
+import { beforeEach, expect, test } from "vitest";
+import { newPlan } from "#shared/domain/protection/plan.ts";
+import { aDisk, anInventory } from "#shared/domain/testing/records.ts";
+import { NewPlan } from "#shared/protocol/protection.ts";
+import * as recoveries from "../api/recoveries.ts";
+import { apiHandler } from "../middleware/api-handler.ts";
+import { request, World } from "../testing/world.ts";
+
+let world: World;
+const { handler: _, ...operations } = recoveries;
+const ordered = { targetId: "agt_target", network: "test", machine: { hypervisor: "libvirt" } };
+const start = (change: object = {}) => {
+  const handler = apiHandler({ name: "api/recoveries", build: () => world, operations }, world.runtime);
+  const body = { ...ordered, ...change };
+  return request(handler, "POST /sources/{id}/recoveries", { id: "agt_source" }, { body });
+};
+const inputOf = async (change: object = {}) =>
+  world.workflow.executions.get(String((await start(change)).body.id))?.input;
+
+beforeEach(async () => {
+  world = await World.start();
+  const inventory = anInventory({ hostname: "pine", disks: [aDisk("vda")] });
+  await world.enrolled({ source: { inventory } });
+  const disk = {
+    name: "vda",
+    sizeBytes: 64,
+    badRanges: 0,
+    consistency: "crash" as const,
+    wholeCopies: [],
+  };
+  const createdAt = "2029-12-31T23:00:00.000Z";
+  await world.store.points.add({ id: "rp_1", sourceId: "agt_source", createdAt, disks: [disk] });
+});
+
+test("the plan's standby is cloned only if it is on this target host, and at this point", async () => {
+  const request = NewPlan.parse({ sourceId: "agt_source", intervalSeconds: 3600 });
+  const plan = newPlan(request, { id: "plan_1", requestedBy: "ada", now: 0 });
+  await world.store.agents.modify("agt_source", (one) => ({ ...one, planId: "plan_1" }));
+  await world.store.plans.add({ ...plan, standbyTargetId: "agt_target", standbyPointId: "rp_1" });
+  expect(await inputOf()).toMatchObject({ standbyPlanId: "plan_1" });
+  await world.store.plans.modify("plan_1", (one) => ({ ...one, standbyPointId: "rp_0" }));
+  expect(await inputOf()).not.toHaveProperty("standbyPlanId");
+});
+
+test("a system is adapted only if asked, for a drill on the test network, with the machine's own hardware", async () => {
+  expect(await inputOf()).not.toHaveProperty("adaptation");
+  expect(await inputOf({ adapt: true, machine: { hypervisor: "libvirt", diskBus: "virtio" } })).toMatchObject(
+    {
+      adaptation: {
+        sourceDisks: [{ name: "vda" }],
+        wanted: {
+          diskBus: "virtio",
+          firmware: "bios",
+          purpose: "drill",
+          machineId: "kept",
+          hostKeys: "kept",
+        },
+      },
+    },
+  );
+});
+
+test("an adapted system gets the new identity that was asked for, and the recovery shows it", async () => {
+  const { body } = await start({ adapt: true, hostKeys: "new" });
+  expect(body).toMatchObject({ identity: { machineId: "kept", hostKeys: "new" } });
+  expect(world.workflow.executions.get(String(body.id))?.input).toMatchObject({
+    adaptation: { wanted: { machineId: "kept", hostKeys: "new" } },
+  });
+  expect((await start()).body).not.toHaveProperty("identity");
+});
