@@ -16,6 +16,8 @@ const PORT_FD = 4;
 const KERNEL_FD = 5;
 const RAM_DISK_FD = 6;
 const FIRST_DISK_FD = 7;
+/** Of what `machineArguments` and `diskArguments` attach; the guest looks for no other device. */
+const DRIVERS = ["virtio_pci", "virtio_scsi", "sd_mod", "virtio_console", "virtio_rng"];
 const MIB = 2 ** 20;
 /** QEMU's code, its threads' stacks and heaps, and the translated code, most of which is never used. */
 const ADDRESS_SPACE_OVERHEAD_MIB = 2048;
@@ -199,7 +201,7 @@ function machineArguments({ commandLine, memoryMiB, cpuCount, portName }: BootIm
     ...["-machine", "q35", "-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max", "-no-reboot"],
     ...["-m", String(memoryMiB), "-smp", String(cpuCount)],
     ...["-kernel", `/proc/self/fd/${KERNEL_FD}`, "-initrd", `/proc/self/fd/${RAM_DISK_FD}`],
-    ...["-append", commandLine],
+    ...["-append", `${commandLine} causeway.drivers=${DRIVERS.join(",")}`],
     ...["-chardev", `socket,id=console,fd=${CONSOLE_FD}`, "-serial", "chardev:console"],
     ...["-chardev", `socket,id=port,fd=${PORT_FD}`, "-device", "virtio-serial-pci"],
     ...["-device", `virtserialport,chardev=port,name=${portName}`],
