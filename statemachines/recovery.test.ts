@@ -63,6 +63,21 @@ test("a standby that is at the point is cloned, and the repository is not read",
   });
 });
 
+test.each([
+  ["raw", "raw"],
+  ["qcow2", "qcow2"],
+  [undefined, "qcow2"],
+] as const)(
+  "if %s disks are asked for and the standby cannot be cloned, they are written as %s",
+  async (format, written) => {
+    const agents = { "clone-standby": [fail("StandbyNotAtPointError")] };
+    const recovery = await new RecoveryRun(agents, { standbyPlanId: "plan_1", format }).run();
+    const inputOf = (kind: string) => recovery.dispatched.find((one) => one.kind === kind)?.input;
+    expect(inputOf("materialise")).toMatchObject({ format: written });
+    expect(inputOf("define-machine")).toMatchObject({ disks: [{ format: written }] });
+  },
+);
+
 test.each(["StandbyNotAtPointError", "StandbyNotOursError", "DiskFullError"])(
   "after a %s, what was cloned of the standby is removed, and the repository is read",
   async (name) => {

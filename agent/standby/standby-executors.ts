@@ -1,6 +1,7 @@
 import { StandbyNotAtPointError } from "#shared/errors.ts";
 import type { Point } from "#shared/format/point.ts";
 import type { CommandInput, CommandOutput } from "#shared/protocol/commands.ts";
+import { STANDBY_FORMAT } from "#shared/protocol/written-disk.ts";
 import type { ConversionImages } from "../commands/conversion-images.ts";
 import type { ExecutionContext, Executors } from "../commands/executor.ts";
 import { asCaptured } from "../commands/materialise.ts";
@@ -83,8 +84,8 @@ async function clone(
   { signal }: ExecutionContext,
 ): Promise<CommandOutput<"clone-standby">> {
   const began = performance.now();
-  const format = "raw";
-  const planned = { sourceId, pointId, format, disks: disks.map(sizeOf) } as const;
+  const format = STANDBY_FORMAT;
+  const planned = { sourceId, pointId, format, disks: disks.map(sizeOf) };
   await images.begin(ownerId, planned);
   const pathOf = (disk: string) => images.pathOf(ownerId, disk, format);
   const cloned = await cloneStandby({ standbys, planId, ...planned, pathOf, signal });

@@ -6,6 +6,7 @@ import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
 import type { CliCommand } from "../command.ts";
 import { oneLine, print, table } from "../terminal.ts";
 import { progressLine } from "./conversion-progress.ts";
+import { describeDisk } from "./disk-text.ts";
 
 export const conversions: CliCommand = {
   name: "conversions",
@@ -57,9 +58,7 @@ export function describe(conversion: Conversion): string {
   if (result) {
     lines.push(
       `  read ${bytes(result.bytesRead)}, stored ${bytes(result.bytesStored)} in ${duration(result.captureSeconds)}, limited by ${result.limitingStage}`,
-      ...result.disks.map(
-        (disk) => `  ${disk.name}: ${disk.path} (${disk.format}, ${bytes(disk.sizeBytes)})`,
-      ),
+      ...result.disks.map((disk) => `  ${describeDisk(disk)}`),
     );
     lines.push(...result.copies.flatMap(remarksOn).map((remark) => `  ${remark}`));
     if (result.bootDisk !== undefined) lines.push(`  ${result.bootDisk} boots`);

@@ -7,6 +7,7 @@ import { quiesces } from "#shared/protocol/quiesce.ts";
 import { secondsBetween } from "#shared/seconds-between.ts";
 import { duration } from "#shared/units.ts";
 import { oneLine, table } from "../terminal.ts";
+import { describeDisk } from "./disk-text.ts";
 import { describeIdentity } from "./identity-text.ts";
 import { describeProof } from "./proof-text.ts";
 
@@ -42,6 +43,7 @@ export function describeCutover(cutover: Cutover): string {
     lines.push(`  runs ${cutover.runs.map((run) => `${run.id} (${run.phase})`).join(", ")}`);
   lines.push(`  ${describeStates(cutover)}`);
   if (machine) lines.push(`  the machine ${machine.name} (${machine.hypervisor}) runs in the source's place`);
+  lines.push(...(cutover.disks ?? []).map((disk) => `  ${describeDisk(disk)}`));
   if (answer && cutover.outageSeconds !== null)
     lines.push(`  outage ${duration(cutover.outageSeconds)}: ${oneLine(answer.reason)}`);
   if (cutover.sourceOff)

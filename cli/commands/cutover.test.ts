@@ -68,14 +68,22 @@ test("create sends the windows, the machine and the limits, and shows the foreca
   ]);
 });
 
-test("a new identity is asked for, and show says what the machine's clients will see", async () => {
+test("a new identity and a format are asked for, and show says what the machine's clients will see", async () => {
   answered = { ...shown, identity: { machineId: "kept", hostKeys: "new" } };
   const { stdout } = await causeway(
     ...["cutover", "create", "agt_1", "--target", "agt_2", "--window", "2030-01-05,22:00-02:00", ...machine],
-    ...["--adapt", "--new-host-keys"],
+    ...["--adapt", "--new-host-keys", "--format", "raw"],
   );
-  expect(asked).toMatchObject([{ body: { adapt: true, machineId: "kept", hostKeys: "new" } }]);
+  expect(asked).toMatchObject([{ body: { adapt: true, machineId: "kept", hostKeys: "new", format: "raw" } }]);
   expect(stdout).toContain("  its system gets new SSH host keys, of which clients warn\n");
+});
+
+test("show lists the machine's disks with their format", async () => {
+  const disks = [{ name: "vda", path: "/images/cut_1/vda.raw", format: "raw", sizeBytes: 2 ** 30 }];
+  answered = { ...shown, state: "completed", endedAt: at, disks };
+  expect((await causeway("cutover", "show", "cut_1")).stdout).toContain(
+    "  vda: /images/cut_1/vda.raw (raw, 1.0 GiB)\n",
+  );
 });
 
 test("a cold cutover says so, and what restart and reading cost", async () => {

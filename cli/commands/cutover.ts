@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { ApiClient } from "#shared/protocol/client.ts";
+import { DiskFormat } from "#shared/protocol/common.ts";
 import type { Cutover } from "#shared/protocol/cutover.ts";
 import { Quiesce, quiesceChoices, quiesces, usualQuiesce } from "#shared/protocol/quiesce.ts";
 import { AcceptableRule } from "#shared/protocol/rule-names.ts";
@@ -43,6 +44,10 @@ export const cutoverCreate: CliCommand = {
     ["--needs-approval", "another person has to approve it before it begins"],
     ...DESIGN_HELP,
     [
+      "--format FORMAT",
+      "format of its disks: raw (default), because they are clones of the standby; qcow2 is refused, with the way to such a machine",
+    ],
+    [
       "--switch-source-off",
       "the source shuts down before the machine is connected: for a machine that takes its only address",
     ],
@@ -76,6 +81,7 @@ export const cutoverCreate: CliCommand = {
     ...ANSWER_OPTIONS,
     ...PROVE_OPTIONS,
     target: { type: "string" },
+    format: { type: "string" },
     "needs-approval": { type: "boolean" },
     "switch-source-off": { type: "boolean" },
     quiesce: { type: "string" },
@@ -90,11 +96,12 @@ export const cutoverCreate: CliCommand = {
     const [first, ...others] = networkChecks(call, CREATE);
     const check = first && allOf(first, others, CREATE);
     const script = checkScript(call, CREATE);
+    const format = choiceOption(call, "format", DiskFormat.options, CREATE);
     const quiesce = choiceOption(call, "quiesce", Quiesce.options, CREATE);
     const created = await apiOf(call).createCutover({
       body: {
         ...{ sourceId: call.arguments.SOURCE ?? "", targetId: requiredOption(call, "target", CREATE) },
-        ...{ windows, ...fields, machine: designOf(call, CREATE) },
+        ...{ windows, ...fields, machine: designOf(call, CREATE), format },
         needsApproval: call.values["needs-approval"] === true,
         ...{ adapt: call.values.adapt === true, ...identityFields(call) },
         switchSourceOff: call.values["switch-source-off"] === true,

@@ -61,6 +61,14 @@ test("a new identity is asked for, and shown with the recovery; otherwise the sy
   ]);
 });
 
+test("the format of the disks is asked for, and each disk is shown with its own", async () => {
+  const disks = [{ name: "vda", path: "/images/rcv_1/vda.raw", format: "raw", sizeBytes: 2 ** 30 }];
+  end = { ...end, disks };
+  const { stdout } = await recover("--test-network", "--wait", "--format", "raw");
+  expect(asked).toMatchObject([{ body: { format: "raw" } }]);
+  expect(stdout).toContain("  vda: /images/rcv_1/vda.raw (raw, 1.0 GiB)\n");
+});
+
 test("production needs the word that the source is off, which is sent", async () => {
   const words = ["--production", "--source-is-off", "--nic", "bridge:br0,keep=eth0"];
   expect((await recover(...words)).code).toBe(0);
@@ -123,6 +131,7 @@ test.each([
   [[], "--test-network or --production"],
   [["--test-network", "--production"], "--test-network or --production"],
   [["--production", "--nic", "bridge:br0"], "--source-is-off"],
+  [["--test-network", "--format", "vmdk"], "one of raw, qcow2"],
   [["--test-network", "--answer", "pine"], "ADDRESS:PORT"],
   [["--test-network", "--answer", "pine:22", "--expect", "x"], "name one"],
   [["--test-network", "--check-script", "../hooks/web"], "the name of a file"],

@@ -1,8 +1,16 @@
 import { randomUUID } from "node:crypto";
 import type { AnswerCheck } from "#shared/protocol/answer-check.ts";
+import { DiskFormat } from "#shared/protocol/common.ts";
 import type { Recovery } from "#shared/protocol/recovery.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
-import { type CliCall, type CliCommand, numberOption, requiredOption, textOption } from "../command.ts";
+import {
+  type CliCall,
+  type CliCommand,
+  choiceOption,
+  numberOption,
+  requiredOption,
+  textOption,
+} from "../command.ts";
 import { RecoveryNotCompletedError, UsageError } from "../errors.ts";
 import { print } from "../terminal.ts";
 import { waitForEnd } from "../wait-for-end.ts";
@@ -40,6 +48,10 @@ export const recover: CliCommand = {
       "with --production: your word that the source is off, and every machine that ran in its place before",
     ],
     ...DESIGN_HELP,
+    [
+      "--format FORMAT",
+      "format of its disks, raw or qcow2 (default: raw if the standby is cloned, otherwise qcow2); with qcow2 they are written from the repository, also if there is a standby",
+    ],
     ["--adapt", "adapt its system to the machine before it starts, as `machine adapt` does"],
     ...IDENTITY_HELP,
     ...PROVE_HELP,
@@ -61,7 +73,7 @@ export const recover: CliCommand = {
     "causeway recover agt_01jd… --target agt_01je… --test-network --hypervisor libvirt --wait",
     "causeway recover agt_01jd… --target agt_01je… --production --source-is-off --hypervisor libvirt --nic bridge:br0,keep=eth0 --answer 192.0.2.7:5432 --answer https://www.example.org/health --wait",
     "causeway recover agt_01jd… --target agt_01je… --production --source-is-off --hypervisor libvirt --nic bridge:br0 --adapt --new-host-keys --wait",
-    'causeway recover agt_01jd… --point rp_01jf… --target agt_01je… --test-network --hypervisor qemu --expect "database is ready" --json',
+    'causeway recover agt_01jd… --point rp_01jf… --target agt_01je… --test-network --hypervisor qemu --format raw --expect "database is ready" --json',
   ],
   options: {
     ...API_OPTIONS,
@@ -74,6 +86,7 @@ export const recover: CliCommand = {
     "test-network": { type: "boolean" },
     production: { type: "boolean" },
     "source-is-off": { type: "boolean" },
+    format: { type: "string" },
     adapt: { type: "boolean" },
     "answer-timeout": { type: "string" },
     wait: { type: "boolean" },
@@ -82,12 +95,14 @@ export const recover: CliCommand = {
   async run(call) {
     const api = apiOf(call);
     const pointId = textOption(call, "point");
+    const format = choiceOption(call, "format", DiskFormat.options, "recover");
     const started = await api.startRecovery({
       parameters: { id: call.arguments.SOURCE ?? "" },
       body: {
         targetId: requiredOption(call, "target", "recover"),
         ...networkOf(call),
         machine: designOf(call, "recover"),
+        ...(format === undefined ? {} : { format }),
         ...{ adapt: call.values.adapt === true, ...identityFields(call) },
         check: checkOf(call),
         answerTimeoutSeconds: numberOption(call, "answer-timeout", "recover") ?? 900,

@@ -3,6 +3,7 @@ import { duration } from "#shared/units.ts";
 import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
 import type { CliCommand } from "../command.ts";
 import { oneLine, print, table } from "../terminal.ts";
+import { describeDisk } from "./disk-text.ts";
 import { describeIdentity } from "./identity-text.ts";
 import { describeProof } from "./proof-text.ts";
 
@@ -43,6 +44,7 @@ export function describeRecovery(recovery: Recovery): string {
   if (recovery.proof) lines.push(...describeProof(recovery.proof).map((line) => `  ${line}`));
   lines.push(...describeIdentity(recovery.identity).map((line) => `  ${line}`));
   if (machine) lines.push(`  the machine ${machine.name} (${machine.hypervisor}) runs`);
+  lines.push(...(recovery.disks ?? []).map((disk) => `  ${describeDisk(disk)}`));
   if (answer && recovery.rtoSeconds !== undefined)
     lines.push(`  first answer after ${duration(recovery.rtoSeconds)}: ${oneLine(answer.reason)}`);
   if (failure) lines.push(`  ${failure.name}: ${oneLine(failure.message)}`, `  ${oneLine(failure.hint)}`);

@@ -19,15 +19,16 @@ const recoverWords = (...more: string[]) => [
   ...more,
 ];
 
-test("a recovery whose machine cannot be defined keeps its verified disks, which are removed on demand", async () => {
-  const { code, stdout } = await site.installation.cli(recoverWords("--wait", "--json"));
+test("a recovery whose machine cannot be defined keeps its verified disks in the format that was asked for, which are removed on demand", async () => {
+  const { code, stdout } = await site.installation.cli(recoverWords("--format", "raw", "--wait", "--json"));
   // Neither disk has a system, so no one can know which of the two boots.
   expect(code).toBe(1);
   const recovery = JSON.parse(stdout) as Recovery;
   expect(recovery).toMatchObject({
     ...{ pointId, state: "failed", network: "test", failure: { name: "BootDiskUnknownError" } },
+    disks: ["sda", "sdb"].map((name) => ({ name, format: "raw" })),
   });
-  expect((await site.images(recovery.id)).sort()).toEqual(["sda.qcow2", "sdb.qcow2"]);
+  expect((await site.images(recovery.id)).sort()).toEqual(["sda.raw", "sdb.raw"]);
   for (const kind of ["materialise", "verify", "define-machine"] as const)
     expect(site.count("started", recovery.id, kind), kind).toBe(1);
   await site.installation.json(["machine", "remove", recovery.id, "--disks"]);

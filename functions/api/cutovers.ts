@@ -1,4 +1,4 @@
-import { type CutoverRecord, isBefore } from "#shared/domain/cutover/cutover.ts";
+import { type CutoverRecord, cutoverAsMachineOwner, isBefore } from "#shared/domain/cutover/cutover.ts";
 import { rehearsalOf } from "#shared/domain/cutover/rehearsal.ts";
 import { saidOf } from "#shared/domain/cutover/said.ts";
 import { approvedCutover, editedCutover, goneCutover, heldCutover } from "#shared/domain/cutover/start.ts";
@@ -141,7 +141,8 @@ async function shown(cutover: CutoverRecord, deps: CutoverDeps): Promise<Cutover
   const more = isBefore(cutover)
     ? await lacksOf(cutover, deps)
     : await outageSoFar(cutover, commands, deps.store);
-  const details = { rehearsal: rehearsalOf(cutover, commands), copying, ...more };
+  const disks = cutoverAsMachineOwner(cutover, commands).images?.slice();
+  const details = { rehearsal: rehearsalOf(cutover, commands), copying, disks, ...more };
   return cutoverOf({ ...cutover, ...saidOf(cutover, commands), forecast }, deps.clock.now(), details);
 }
 

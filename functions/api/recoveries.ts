@@ -50,14 +50,15 @@ export async function listRecoveries(
   { store }: Deps,
 ): Promise<Answer<"listRecoveries">> {
   const { items, cursor } = await store.recoveries.page(query);
-  return { items: items.map(recoveryOf), cursor };
+  return { items: items.map((one) => recoveryOf(one)), cursor };
 }
 
 export async function getRecovery(
   { path }: Call<"getRecovery">,
   { store }: Deps,
 ): Promise<Answer<"getRecovery">> {
-  return recoveryOf(await store.recoveries.get(path.id));
+  const { record, commands } = await store.recoveries.withCommands(path.id);
+  return recoveryOf(record, commands);
 }
 
 export async function cancelRecovery(

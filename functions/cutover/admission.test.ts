@@ -103,6 +103,18 @@ test("a system that is not adapted gets no new identity, and its cutover is not 
   expect(body).not.toHaveProperty("identity");
 });
 
+test("disks of another format than the standby's would be copied in the outage, so no cutover has them", async () => {
+  expect(await create({ format: "qcow2" })).toMatchObject({
+    status: 400,
+    body: {
+      name: "InvalidInputError",
+      detail: expect.stringContaining("`causeway recover --production --format qcow2`"),
+    },
+  });
+  expect((await site.world.store.cutovers.page({ limit: 10 })).items).toEqual([]);
+  expect((await create({ format: "raw" })).status).toBe(202);
+});
+
 test("a check script that the target host does not have is refused before the outage, unless its agent does not say", async () => {
   const scripts = (checkScripts?: string[]) =>
     site.world.store.agents.modify("agt_target", (one) => ({

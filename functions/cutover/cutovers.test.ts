@@ -36,6 +36,9 @@ test("in its window a machine of the last recovery point runs in the source's pl
     ...["set-fence up", "take-recovery-point", "apply-to-standby", "clone-standby", "define-machine"],
     ...["bring-up-machine", "set-fence lasting", "connect-machine"],
   ]);
+  expect((await site.api("GET /cutovers/{id}", id)).body).toMatchObject({
+    disks: [{ name: "vda", path: "/clones/vda.raw", format: "raw" }],
+  });
   expect(site.machine).toEqual({ isOn: true, isConnected: true });
   expect(site.fence).toEqual({ term: 1, isUp: true });
   expect(await site.world.store.plans.get(cutover.planId)).toMatchObject({ state: "paused" });

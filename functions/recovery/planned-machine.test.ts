@@ -33,14 +33,27 @@ beforeEach(async () => {
   await world.store.points.add({ id: "rp_1", sourceId: "agt_source", createdAt, disks: [disk] });
 });
 
-test("the plan's standby is cloned only if it is on this target host, and at this point", async () => {
+/** On the target host, at the point. */
+async function addStandby(): Promise<void> {
   const request = NewPlan.parse({ sourceId: "agt_source", intervalSeconds: 3600 });
   const plan = newPlan(request, { id: "plan_1", requestedBy: "ada", now: 0 });
   await world.store.agents.modify("agt_source", (one) => ({ ...one, planId: "plan_1" }));
   await world.store.plans.add({ ...plan, standbyTargetId: "agt_target", standbyPointId: "rp_1" });
+}
+
+test("the plan's standby is cloned only if it is on this target host, and at this point", async () => {
+  await addStandby();
   expect(await inputOf()).toMatchObject({ standbyPlanId: "plan_1" });
   await world.store.plans.modify("plan_1", (one) => ({ ...one, standbyPointId: "rp_0" }));
   expect(await inputOf()).not.toHaveProperty("standbyPlanId");
+});
+
+test("disks that are to be qcow2 are not cloned from the standby, which is raw", async () => {
+  await addStandby();
+  const qcow2 = await inputOf({ format: "qcow2" });
+  expect(qcow2).toMatchObject({ format: "qcow2" });
+  expect(qcow2).not.toHaveProperty("standbyPlanId");
+  expect(await inputOf({ format: "raw" })).toMatchObject({ format: "raw", standbyPlanId: "plan_1" });
 });
 
 test("a system is adapted only if asked, for a drill on the test network, with the machine's own hardware", async () => {

@@ -170,6 +170,7 @@ test("a recovery that fails before its machine is defined leaves nothing on the 
   await expect(abandonRecovery({ recoveryId: id, error: silence }, world)).rejects.toThrow("outage");
   for (let times = 0; times < 2; times++) await abandonRecovery({ recoveryId: id, error: silence }, world);
   expect(await recovery(id)).toMatchObject({ state: "failed", failure: { name: "MachineSilentError" } });
+  expect((await call("GET /recoveries/{id}", id)).body).not.toHaveProperty("disks");
   expect(toTarget()).toEqual([`command ${command}`, `cancel ${command}`, `command ${id}.release.1`]);
 });
 
@@ -184,6 +185,9 @@ test("a machine that does not answer stays, and is stopped and removed as that o
   expect((await change({ action: "stop" })).status).toBe(409);
   await abandonRecovery({ recoveryId: id, error: silence }, world);
   expect(toTarget()).toEqual([`command ${command}`, `cancel ${command}`]);
+  expect((await call("GET /recoveries/{id}", id)).body).toMatchObject({
+    disks: [{ name: "vda", path: "/images/vda", format: "qcow2" }],
+  });
   expect((await change({ action: "stop" })).body).toMatchObject({ action: "stop", ownerId: id });
 });
 

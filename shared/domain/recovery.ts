@@ -3,11 +3,12 @@ import * as z from "zod";
 import { type Failure, InvalidInputError, WrongStateError } from "../errors.ts";
 import { AnswerCheck, needsNetwork } from "../protocol/answer-check.ts";
 import { commandKinds } from "../protocol/commands.ts";
-import { Failure as FailureSchema, Timestamp } from "../protocol/common.ts";
+import { DiskFormat, Failure as FailureSchema, Timestamp } from "../protocol/common.ts";
 import { DefinedMachine, MachineAnswer } from "../protocol/defined-machine.ts";
 import { AgentId, DiskBytes, DiskName, PlanId, PointId, RecoveryId } from "../protocol/ids.ts";
 import { NewRecovery, Recovery, RecoveryState } from "../protocol/recovery.ts";
 import type { RecoveryPoint } from "../protocol/resources.ts";
+import { STANDBY_FORMAT } from "../protocol/written-disk.ts";
 import { secondsBetween } from "../seconds-between.ts";
 import { askedAdaptation, identityIn } from "./adapted-machine.ts";
 import type { AgentRecord } from "./agent.ts";
@@ -30,9 +31,11 @@ export const RecoveryRecord = z.object({
   pointCreatedAt: Timestamp,
   targetId: AgentId,
   network: NewRecovery.shape.network,
-  /** Whose standby on the target host is at the point already. */
+  /** Whose standby on the target host is at the point already, and can be cloned. */
   standbyPlanId: PlanId.optional(),
   disks: z.array(z.object({ name: DiskName, sizeBytes: DiskBytes })),
+  /** Of the disks; absent if it is that of whatever they are made of. */
+  format: DiskFormat.optional(),
   firmware: z.enum(["bios", "uefi"]),
   /** The command that defines the machine, except for its images. */
   planned: commandKinds["define-machine"].input.omit({ disks: true, dryRun: true }),
@@ -89,7 +92,7 @@ export function newRecovery(
   const { id, point, source, plan, lease, requestedBy, now } = given;
   requireFitting(request, point, source);
   const names = point.disks.map(({ name }) => name);
-  const { targetId, network, check, answerTimeoutSeconds } = request;
+  const { targetId, network, check, answerTimeoutSeconds, format } = request;
   const firmware = bootFirmware(source.inventory, names);
   const cards = request.machine.cards.length > 0 ? request.machine.cards : [ISOLATED];
   const owner = { id, sourceId: source.id, targetId, pointId: point.id, disks: names, firmware };
@@ -102,9 +105,9 @@ export function newRecovery(
   const isolated = network === "production" && !needsNetwork(check) && { isolated: true as const };
   return {
     ...{ id, sourceId: source.id, pointId: point.id, pointCreatedAt: point.createdAt, targetId, network },
-    standbyPlanId: isAtPoint ? plan.id : undefined,
+    standbyPlanId: isAtPoint && (format ?? STANDBY_FORMAT) === STANDBY_FORMAT ? plan.id : undefined,
     disks: point.disks.map(({ name, sizeBytes }) => ({ name, sizeBytes })),
-    firmware,
+    ...{ format, firmware },
     planned: { ...planned, ...isolated },
     adaptation: adaptationOf(request, planned, point, source),
     prove: proofOf(request, point, source),
@@ -173,11 +176,12 @@ function requireNetwork({ network, othersOff, machine: { cards } }: NewRecovery)
 /** The input of the workflow's execution, from the record alone, so that a repeated start sends the same. */
 export function recoveryInput(recovery: RecoveryRecord) {
   const { id, pointId, sourceId, targetId, disks, firmware, planned, check } = recovery;
-  const { standbyPlanId, answerTimeoutSeconds, network, adaptation, prove } = recovery;
+  const { standbyPlanId, answerTimeoutSeconds, network, adaptation, prove, format } = recovery;
   return {
     ...{ recoveryId: id, network, pointId, sourceId, targetId, disks, firmware },
     ...{ planned: { ...planned, dryRun: false }, check, timeoutSeconds: answerTimeoutSeconds },
     ...(standbyPlanId === undefined ? {} : { standbyPlanId }),
+    ...(format === undefined ? {} : { format }),
     ...(adaptation === undefined ? {} : { adaptation }),
     ...(prove === undefined ? {} : { prove }),
   };
@@ -255,8 +259,8 @@ export function recoveryAsOwner(recovery: RecoveryRecord): CommandOwner {
   return { id, sourceId, targetId, requestedBy, state, pointId };
 }
 
-/** The recovery as the API shows it. */
-export function recoveryOf(recovery: RecoveryRecord): Recovery {
+/** The recovery as the API shows it. `commands`: of the recovery; none in lists. */
+export function recoveryOf(recovery: RecoveryRecord, commands: readonly CommandRecord[] = []): Recovery {
   const { id, sourceId, pointId, pointCreatedAt, targetId, network, state, machine, answer } = recovery;
   const { proof, rtoSeconds, failure, requestedBy, createdAt, endedAt } = recovery;
   return {
@@ -271,6 +275,7 @@ export function recoveryOf(recovery: RecoveryRecord): Recovery {
       proof,
       identity: identityIn(recovery.adaptation),
       machine,
+      disks: recoveryAsMachineOwner(recovery, commands).images?.slice(),
       answer,
       rtoSeconds,
     },

@@ -3,7 +3,7 @@
  */
 import * as z from "zod";
 import { AnswerCheck, CheckScriptName } from "./answer-check.ts";
-import { Failure, Progress, Timestamp } from "./common.ts";
+import { DiskFormat, Failure, Progress, Timestamp } from "./common.ts";
 import { CutoverForecast, OutagePart } from "./cutover-forecast.ts";
 import { CutoverWindows } from "./cutover-window.ts";
 import { DefinedMachine, MachineAnswer } from "./defined-machine.ts";
@@ -15,6 +15,7 @@ import { Proof, ProofBudget } from "./proof.ts";
 import { Quiesce, usualQuiesce } from "./quiesce.ts";
 import { AcceptedRules } from "./rule-names.ts";
 import { identityChoice, SystemIdentity } from "./wanted-machine.ts";
+import { STANDBY_FORMAT, WrittenDisk } from "./written-disk.ts";
 
 /**
  * `automatic`: it begins when a window opens, if its forecast rests on measurements. `hold`: it begins once a
@@ -52,6 +53,8 @@ export const NewCutover = z.strictObject({
    */
   switchSourceOff: z.boolean().default(false),
   machine: MachineDesign,
+  /** Of its disks. They are clones of the standby, so another one is refused. */
+  format: DiskFormat.default(STANDBY_FORMAT),
   /** Whether its system is adapted to the machine before that starts. The target host needs a boot image. */
   adapt: z.boolean().default(false),
   /** What is new needs an adapted system. */
@@ -187,6 +190,8 @@ export const Cutover = z.object({
   states: z.array(z.object({ name: CutoverState, at: Timestamp })),
   pointId: PointId.optional(),
   machine: DefinedMachine.optional(),
+  /** Of the machine, as they were made; absent in lists, and until it has ended after its commit. */
+  disks: z.array(WrittenDisk).optional(),
   answer: MachineAnswer.optional(),
   quiesce: Quiesce,
   /** Of a source that was restarted: where it was last known to be. */

@@ -1,12 +1,13 @@
 /** Recoveries: machines that are made of recovery points and stay, for a source that is gone. */
 import * as z from "zod";
 import { AnswerCheck } from "./answer-check.ts";
-import { Failure, Timestamp } from "./common.ts";
+import { DiskFormat, Failure, Timestamp } from "./common.ts";
 import { DefinedMachine, MachineAnswer } from "./defined-machine.ts";
 import { AgentId, PointId, RecoveryId, ResourceId } from "./ids.ts";
 import { MachineDesign } from "./machine-routes.ts";
 import { Proof, ProofBudget } from "./proof.ts";
 import { identityChoice, SystemIdentity } from "./wanted-machine.ts";
+import { WrittenDisk } from "./written-disk.ts";
 
 export const NewRecovery = z.strictObject({
   /** The target host that makes and runs the machine. */
@@ -24,6 +25,11 @@ export const NewRecovery = z.strictObject({
    */
   othersOff: z.boolean().default(false),
   machine: MachineDesign,
+  /**
+   * Of its disks. If absent, `raw` if the standby is cloned, and `qcow2` otherwise. With `qcow2` they are
+   * written from the repository, also if there is a standby.
+   */
+  format: DiskFormat.optional(),
   /** Whether its system is adapted to the machine before that starts. The target host needs a boot image. */
   adapt: z.boolean().default(false),
   /** What is new needs an adapted system. */
@@ -58,6 +64,8 @@ export const Recovery = z.object({
   /** Of its adapted system; absent if that stays as it is. */
   identity: SystemIdentity.optional(),
   machine: DefinedMachine.optional(),
+  /** Of the machine, as they were made; absent in lists, and until it has ended with one. */
+  disks: z.array(WrittenDisk).optional(),
   answer: MachineAnswer.optional(),
   /** From the request until the control plane knew of the machine's first answer. */
   rtoSeconds: z.number().nonnegative().optional(),

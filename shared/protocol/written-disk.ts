@@ -12,5 +12,8 @@ export const WrittenDisk = z.object({
 });
 export type WrittenDisk = z.infer<typeof WrittenDisk>;
 
+/** Of a standby, which is written in place, and so of its clones. */
+export const STANDBY_FORMAT: DiskFormat = "raw";
+
 /** Whose images a command is about, and of which recovery point. */
 export const ownedPoint = { ownerId: OwnerId, sourceId: AgentId, pointId: PointId };

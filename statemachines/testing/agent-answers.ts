@@ -48,7 +48,7 @@ const answers: Partial<Record<CommandKind, (command: Answered) => object>> = {
     disks: (input.disks as { name: string }[]).map(({ name }) => ({
       name,
       path: `/images/${name}`,
-      format: "qcow2",
+      format: input.format,
       sizeBytes: 64,
     })),
     bytesWritten: 64,

@@ -5,6 +5,7 @@ import type { NewCutover } from "../../protocol/cutover.ts";
 import type { Inventory } from "../../protocol/inventory.ts";
 import type { MachineDesign } from "../../protocol/machine-routes.ts";
 import { quiesces } from "../../protocol/quiesce.ts";
+import { STANDBY_FORMAT } from "../../protocol/written-disk.ts";
 import { askedAdaptation } from "../adapted-machine.ts";
 import type { AgentRecord } from "../agent.ts";
 import { requireAnswerable } from "../answerable.ts";
@@ -22,7 +23,8 @@ import { requireTime } from "./start.ts";
  * `CheckScriptMissingError` if the target host's says that it has no such script, and `InvalidInputError` if
  * no window is left, no card leads out of the test network, the machine could never answer, or it is to have
  * what the source's inventory does not, or the address of the card that connects the fenced source, if rules
- * are accepted that are not about it, or if a system that is not adapted is to get a new identity.
+ * are accepted that are not about it, if its disks are to have another format than the standby, or if a
+ * system that is not adapted is to get a new identity.
  */
 export function newCutover(
   request: NewCutover,
@@ -40,6 +42,7 @@ export function newCutover(
   const { targetId, machine, windows, mode, needsApproval, check, expect, script } = request;
   const quieted = howQuieted(request, given);
   requireTime(request, now);
+  requireStandbyFormat(request);
   if (check) requireAnswerable(check);
   const lack = scriptLack(script, given.target);
   if (lack) throw lack;
@@ -82,6 +85,17 @@ export function newCutover(
     ...{ state: "baseline", states: [{ name: "baseline", at }], runs: [], forecast: null },
     ...{ executions: 1, edition: 1, changedBy: [requestedBy], requestedBy, createdAt: at, version: 0 },
   };
+}
+
+/** Throws `InvalidInputError`. */
+function requireStandbyFormat({ format }: NewCutover): void {
+  if (format === STANDBY_FORMAT) return;
+  throw new InvalidInputError([
+    {
+      path: "format",
+      message: `its disks are clones of the standby, so they are ${STANDBY_FORMAT}: writing them as ${format} would copy all of them in the outage. Leave --format out, or switch the source off and make the machine of its last recovery point with \`causeway recover --production --format ${format}\``,
+    },
+  ]);
 }
 
 /** How its source is quieted. One in its boot environment has nothing to do there after the commit. */
