@@ -39,8 +39,8 @@ const TRACKER = [
 const PACKAGES = {
   test: [...MACHINES, ...DISKS, ...DEBIAN_IMAGE, ...OTHER_FILE_SYSTEMS, ...TRACKER],
   demo: [...MACHINES, ...DISKS, ...DEBIAN_IMAGE, ...TRACKER],
-  // apt and dpkg do the rest: the packages of a boot image are only unpacked.
-  "boot-image": ["debian-archive-keyring"],
+  // apt and dpkg do the rest: the packages of a boot image are only unpacked, and so is its kernel.
+  "boot-image": ["debian-archive-keyring", "xz-utils"],
   // The test of the examples of hooks installs them. Of MariaDB, only what no service starts.
   databases: ["postgresql", "mariadb-server-core", "mariadb-client"],
   // The test of the machines that stay installs them. It starts the daemons itself if there is no systemd.

@@ -1,14 +1,20 @@
 import { randomUUID } from "node:crypto";
 import { access, link, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join, posix } from "node:path";
-import { type BootImageFile, MANIFEST_FILE, NETWORK_SCRIPTS_FILE } from "#shared/protocol/boot-image.ts";
+import {
+  type BootImageFile,
+  GUEST_KERNEL_FILE,
+  MANIFEST_FILE,
+  NETWORK_SCRIPTS_FILE,
+} from "#shared/protocol/boot-image.ts";
 import { BootImageBuildError } from "../boot-image/errors.ts";
 import { encodeManifest, type FullManifest, imageId } from "../boot-image/manifest.ts";
 import { hashFile, SIGNATURE_FILE, signingKey, signManifest } from "../boot-image/signature.ts";
 import { writeUnifiedKernelImage } from "../boot-image/unified-kernel-image.ts";
 import { bundleAgent } from "./agent-bundle.ts";
-import { writeInitrd } from "./initrd.ts";
+import { compressed, writeInitrd } from "./initrd.ts";
 import { writeIso } from "./iso.ts";
+import { uncompressedKernel } from "./kernel-payload.ts";
 import { readNetworkScripts } from "./network-scripts.ts";
 import { PackageCache, type PackageVersion } from "./package-cache.ts";
 import { FORM_PACKAGES, IMAGE_PACKAGES, KERNEL_PACKAGE } from "./packages.ts";
@@ -147,6 +153,7 @@ async function writeForms(
   }
   await writeFile(join(image, "vmlinuz"), kernel);
   await writeFile(join(image, "initrd.zst"), initrd);
+  await writeFile(join(image, GUEST_KERNEL_FILE), await compressed(await uncompressedKernel(kernel)));
   log("writing the unified kernel image, the CD image and the PXE folder");
   const stub = await sysroot.read("/usr/lib/systemd/boot/efi/linuxx64.efi.stub");
   const osRelease = `NAME="Causeway boot environment"\nID=causeway\nVERSION_ID=${options.version}\n`;

@@ -16,10 +16,15 @@ export async function writeInitrd(
   parts: readonly ArchiveEntry[][],
   modifiedSeconds: number,
 ): Promise<Buffer> {
-  const params = { [constants.ZSTD_c_compressionLevel]: LEVEL, [constants.ZSTD_c_checksumFlag]: 1 };
-  const compressed = await Promise.all(
-    parts.map((entries) => compress(writeArchive(entries, modifiedSeconds), { params })),
+  const archives = await Promise.all(
+    parts.map((entries) => compressed(writeArchive(entries, modifiedSeconds))),
   );
-  const lengthBytes = compressed.reduce((sum, { length }) => sum + length, 0);
-  return Buffer.concat([...compressed, Buffer.alloc(-lengthBytes & (ALIGNMENT_BYTES - 1))]);
+  const lengthBytes = archives.reduce((sum, { length }) => sum + length, 0);
+  return Buffer.concat([...archives, Buffer.alloc(-lengthBytes & (ALIGNMENT_BYTES - 1))]);
+}
+
+/** A file of the image as it is stored. */
+export function compressed(bytes: Buffer): Promise<Buffer> {
+  const params = { [constants.ZSTD_c_compressionLevel]: LEVEL, [constants.ZSTD_c_checksumFlag]: 1 };
+  return compress(bytes, { params });
 }

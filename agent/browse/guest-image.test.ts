@@ -13,11 +13,11 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-async function write(driver: string): Promise<void> {
+async function write(driver: string, kernels = ["vmlinuz"]): Promise<void> {
   const manifest = aManifest({
     commandLine: "console=ttyS0",
     drivers: [{ name: driver, kind: "bus", builtIn: false }],
-    files: [{ path: "vmlinuz", sizeBytes: 3, sha256: "0".repeat(64) }],
+    files: kernels.map((path) => ({ path, sizeBytes: 3, sha256: "0".repeat(64) })),
   });
   await writeFile(join(folder, "manifest.json"), JSON.stringify(manifest));
 }
@@ -32,6 +32,14 @@ test("a boot image with the channel's driver browses, in a mode that its kernel'
   });
   await writeFile(join(folder, "vmlinuz"), "abc");
   await expect(image.verify("kernel", join(folder, "vmlinuz"))).rejects.toThrow(BootImageInvalidError);
+});
+
+test("a guest starts the kernel that does not unpack itself, where the boot image has it", async () => {
+  await write("virtio_console", ["vmlinuz", "vmlinux.zst"]);
+  const image = await openGuestImage(folder, "adapt");
+  expect(image.kernel).toBe(join(folder, "vmlinux.zst"));
+  await writeFile(image.kernel, "abc");
+  await expect(image.verify("kernel", image.kernel)).rejects.toThrow("vmlinux.zst does not match");
 });
 
 test("a guest that adapts runs the system's programs at the same addresses each time, so they are translated once", async () => {

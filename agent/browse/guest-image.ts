@@ -1,12 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { MANIFEST_FILE } from "#shared/protocol/boot-image.ts";
+import { GUEST_KERNEL_FILE, INITRD_FILE, KERNEL_FILE, MANIFEST_FILE } from "#shared/protocol/boot-image.ts";
 import { type FullManifest, fullManifest } from "../boot-image/manifest.ts";
 import { verifyFile } from "../boot-image/signature.ts";
 import { BrowseImageUnusableError } from "./errors.ts";
 
-/** Files of a boot image. */
-const FILES = { kernel: "vmlinuz", ramDisk: "initrd.zst" } as const;
 /**
  * The kernel's parameters for a task. Programs that start at the same addresses each time share their
  * translated code: an initramfs, which takes thousands of processes, is built in a third of the time. No
@@ -26,7 +24,7 @@ export interface GuestImage {
   memoryMiB: number;
   commandLine: string;
   /** Rejects with `BootImageInvalidError` if the copy is not the file that the manifest describes. */
-  verify: (file: keyof typeof FILES, location: string) => Promise<void>;
+  verify: (file: "kernel" | "ramDisk", location: string) => Promise<void>;
 }
 
 /** The boot image in a folder, as a guest starts it for a task. Throws `BrowseImageUnusableError`. */
@@ -34,12 +32,15 @@ export async function openGuestImage(folder: string, task: keyof typeof PARAMETE
   const manifest = await manifestIn(folder);
   if (!manifest.drivers.some(({ name }) => name === CHANNEL_DRIVER))
     throw new BrowseImageUnusableError(`the boot image in ${folder} is older than guests that work on disks`);
+  // Older images have only the kernel that unpacks itself.
+  const hasOwnKernel = manifest.files.some(({ path }) => path === GUEST_KERNEL_FILE);
+  const files = { kernel: hasOwnKernel ? GUEST_KERNEL_FILE : KERNEL_FILE, ramDisk: INITRD_FILE };
   return {
-    kernel: join(folder, FILES.kernel),
-    ramDisk: join(folder, FILES.ramDisk),
+    kernel: join(folder, files.kernel),
+    ramDisk: join(folder, files.ramDisk),
     memoryMiB: manifest.memoryMiB,
     commandLine: `${manifest.commandLine} ${PARAMETERS[task]}`,
-    verify: (file, location) => verifyFile(manifest, FILES[file], location),
+    verify: (file, location) => verifyFile(manifest, files[file], location),
   };
 }
 

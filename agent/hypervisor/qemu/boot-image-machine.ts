@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { constants } from "node:fs";
+import { constants, createReadStream, createWriteStream } from "node:fs";
 import { copyFile, type FileHandle, mkdtemp, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Duplex, Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { createZstdDecompress } from "node:zlib";
 import { HypervisorFailedError, ToolMissingError } from "#shared/errors.ts";
 import type { GuestDisk } from "../guest.ts";
 import { allot, hostRoom } from "../host-room.ts";
@@ -38,7 +40,7 @@ export type MachineDisk =
   | (GuestDisk & { kind: "image"; changes: "kept" | "discarded" });
 
 export interface BootImageMachineOptions {
-  /** Files of a boot image. */
+  /** Files of a boot image. A kernel that is called `.zst` is unpacked first. */
   kernel: string;
   ramDisk: string;
   /** Called with a copy that no one else can change any more, before QEMU gets it. Rejects to refuse it. */
@@ -183,7 +185,7 @@ async function passedFiles(
       const copy = join(folder, name);
       await copyFile(path, copy, constants.COPYFILE_FICLONE);
       await verify(name, copy);
-      const file = await open(copy, "r");
+      const file = await open(name === "kernel" && path.endsWith(".zst") ? await unpacked(copy) : copy, "r");
       files.push(file);
       await file.chmod(0o444);
     }
@@ -192,6 +194,12 @@ async function passedFiles(
     for (const file of files) await file.close();
     throw error;
   }
+}
+
+async function unpacked(copy: string): Promise<string> {
+  const path = `${copy}-unpacked`;
+  await pipeline(createReadStream(copy), createZstdDecompress(), createWriteStream(path));
+  return path;
 }
 
 function machineArguments({ commandLine, memoryMiB, cpuCount, portName }: BootImageMachineOptions): string[] {
