@@ -12,7 +12,7 @@ export const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, "64 hexadecimal digits,
 export const KERNEL_FILE = "vmlinuz";
 export const INITRD_FILE = "initrd.zst";
 export const UNIFIED_KERNEL_FILE = "causeway.efi";
-/** The kernel as an ELF executable, for guests: it does not unpack itself, which takes seconds in emulation. */
+/** The kernel as an ELF executable, for guests: unpacking itself would take it seconds under emulation. */
 export const GUEST_KERNEL_FILE = "vmlinux.zst";
 /** The RAM disk's network scripts, which the source rehearses. */
 export const NETWORK_SCRIPTS_FILE = "network-scripts.json";
