@@ -101,11 +101,19 @@ export class PreflightNotPassedError extends CausewayError {
   readonly hint = "Follow the remedies, and check again.";
 }
 
-/** A boot receipt that is not valid, or that reports a change. */
+/** A receipt that is not valid, or that reports a change of the boot state or a wrong copy. */
 export class ReceiptProblemError extends CausewayError {
   override readonly name = "ReceiptProblemError";
   readonly retryable = false;
-  readonly hint = "Check the boot state on the machine itself before it restarts again.";
+  readonly hint: string;
+
+  constructor(
+    message: string,
+    hint = "Check the boot state on the machine itself before it restarts again.",
+  ) {
+    super(message);
+    this.hint = hint;
+  }
 }
 
 /** The repository is damaged; the report says where. */

@@ -37,13 +37,13 @@ interface CloneGuestTask {
 
 /**
  * Starts a guest of a boot image over the disks of a clone, which has no network, and ends it after the work,
- * which talks to it. Rejects with the signal's reason, the task's `lateError`, and what `GuestChannel` and
- * `openGuestImage` throw.
+ * which talks to it and gets the image's id. Rejects with the signal's reason, the task's `lateError`, and
+ * what `GuestChannel` and `openGuestImage` throw.
  */
 export async function withCloneGuest<T>(
   { imageFolder, disks, keys = [], workDir, signal }: CloneGuestOptions,
   { mode, portName, changes, leastMemoryMiB = 0, lateError }: CloneGuestTask,
-  work: (channel: GuestChannel) => Promise<T>,
+  work: (channel: GuestChannel, imageId: string) => Promise<T>,
 ): Promise<T> {
   signal?.throwIfAborted();
   const image = await openGuestImage(imageFolder, mode);
@@ -62,7 +62,7 @@ export async function withCloneGuest<T>(
   try {
     // No event follows for a cancel that came while the guest was started.
     signal?.throwIfAborted();
-    const result = await work(new GuestChannel(machine));
+    const result = await work(new GuestChannel(machine), image.id);
     // The guest has flushed its disks; QEMU has more time to close the images.
     if (changes === "kept")
       await Promise.race([machine.ended, delay(END_LIMIT_MS, undefined, { ref: false })]);

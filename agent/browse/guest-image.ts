@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { GUEST_KERNEL_FILE, INITRD_FILE, KERNEL_FILE, MANIFEST_FILE } from "#shared/protocol/boot-image.ts";
-import { type FullManifest, fullManifest } from "../boot-image/manifest.ts";
+import { type FullManifest, fullManifest, imageId } from "../boot-image/manifest.ts";
 import { verifyFile } from "../boot-image/signature.ts";
 import { BrowseImageUnusableError } from "./errors.ts";
 
@@ -19,6 +19,8 @@ const PARAMETERS = {
 const CHANNEL_DRIVER = "virtio_console";
 
 export interface GuestImage {
+  /** The boot image's. */
+  id: string;
   kernel: string;
   ramDisk: string;
   memoryMiB: number;
@@ -29,13 +31,14 @@ export interface GuestImage {
 
 /** The boot image in a folder, as a guest starts it for a task. Throws `BrowseImageUnusableError`. */
 export async function openGuestImage(folder: string, task: keyof typeof PARAMETERS): Promise<GuestImage> {
-  const manifest = await manifestIn(folder);
+  const { id, manifest } = await manifestIn(folder);
   if (!manifest.drivers.some(({ name }) => name === CHANNEL_DRIVER))
     throw new BrowseImageUnusableError(`the boot image in ${folder} is older than guests that work on disks`);
   // Older images have only the kernel that unpacks itself.
   const hasOwnKernel = manifest.files.some(({ path }) => path === GUEST_KERNEL_FILE);
   const files = { kernel: hasOwnKernel ? GUEST_KERNEL_FILE : KERNEL_FILE, ramDisk: INITRD_FILE };
   return {
+    id,
     kernel: join(folder, files.kernel),
     ramDisk: join(folder, files.ramDisk),
     memoryMiB: manifest.memoryMiB,
@@ -44,13 +47,13 @@ export async function openGuestImage(folder: string, task: keyof typeof PARAMETE
   };
 }
 
-async function manifestIn(folder: string): Promise<FullManifest> {
+async function manifestIn(folder: string): Promise<{ id: string; manifest: FullManifest }> {
   const path = join(folder, MANIFEST_FILE);
-  const text = await readFile(path, "utf8").catch((error: unknown) => {
+  const bytes = await readFile(path).catch((error: unknown) => {
     throw new BrowseImageUnusableError(`${folder} is not the folder of a boot image`, { cause: error });
   });
-  const parsed = fullManifest.safeParse(jsonIn(text));
-  if (parsed.success) return parsed.data;
+  const parsed = fullManifest.safeParse(jsonIn(bytes.toString("utf8")));
+  if (parsed.success) return { id: imageId(bytes), manifest: parsed.data };
   throw new BrowseImageUnusableError(`${path} has an unknown format`);
 }
 

@@ -6,14 +6,17 @@ import { type ProvedClone, ProvingGuestSide } from "./proving-guest-side.ts";
 
 /**
  * Compares the files of a list with what the kernel of a guest reads on a clone's disks, of which only
- * throw-away overlays are changed. Throws what `readFileList` and `ProvingGuestSide` throw.
+ * throw-away overlays are changed. Returns also the id of the boot image of that kernel. Throws what
+ * `readFileList` and `ProvingGuestSide` throw.
  */
 export async function compareClone(
   options: ProvedClone,
   { repository, list }: { repository: Repository; list: string },
-): Promise<Comparison["result"]> {
+): Promise<{ result: Comparison["result"]; bootImageId: string }> {
   const parts = await readFileList(repository, list);
-  return ProvingGuestSide.during(options, (guest) => compareParts(parts, guest));
+  return ProvingGuestSide.during(options, async (guest, bootImageId) => ({
+    ...{ result: await compareParts(parts, guest), bootImageId },
+  }));
 }
 
 /** `guest`: which file systems it has opened, and what it reads. */

@@ -2,6 +2,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { findProofReceiptProblem } from "#shared/domain/proof-receipt.ts";
+import { createAgentKey } from "#shared/protocol/testing/agent-key.ts";
 import type { DiskKey } from "../adapt/disk-key.ts";
 import { executionContext } from "../commands/testing/execution-context.ts";
 import { writtenImage } from "../commands/testing/written-image.ts";
@@ -20,6 +22,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true }));
 
+const IMAGE = "b".repeat(64);
 const own: Repository = { sourceId: "agt_1", store: new MemoryStore(), dataKey: Buffer.alloc(32, 7) };
 const file = (path: string): HashedFile => ({
   ...{ path, inode: "7", sizeBytes: 5, mode: 0o644, modified: "1", sha256: "a".repeat(64) },
@@ -44,7 +47,7 @@ test("the source reads only the disks that were asked for, and leaves a margin b
       return counts;
     },
     repository: async () => own,
-    ...{ now: () => 0, newSeed: () => "seed" },
+    ...{ now: () => 0, newSeed: () => "seed", agentVersion: "1.2.3" },
   });
   const input = { ownerId: "rcv_1", pointId: "rp_1", disks: ["sdb"], budgetSeconds: 60 };
   const result = await hash({ ...input, frozenFrom: "1970-01-01T00:00:10.000Z" }, executionContext());
@@ -52,13 +55,16 @@ test("the source reads only the disks that were asked for, and leaves a margin b
     disks: ["sdb"],
     task: { before: 5_000_000_000n, budgetMs: 60_000, seed: "seed" },
   });
-  expect(result).toMatchObject({ files: 2, bytes: 10, ...counts, leftOut: [{ place: "/efi" }, swap] });
+  expect(result).toMatchObject({
+    ...{ files: 2, bytes: 10, ...counts, leftOut: [{ place: "/efi" }, swap], agentVersion: "1.2.3" },
+  });
   expect(await readFileList(own, result.list ?? "")).toEqual([
     { fileSystem: "aa-1", files: [file("a"), file("b")] },
   ]);
 });
 
-test("a target host compares the images that it wrote, and only with a boot image", async () => {
+test("a target host compares the images that it wrote, signs what it found, and does so only with a boot image", async () => {
+  const key = await createAgentKey();
   const { images, disk } = await writtenImage(dir, "disk");
   const result = { equal: 1, bytes: 5, moved: 0, different: 0, differences: [], unopened: [] };
   const asked: { keys?: readonly DiskKey[] } = {};
@@ -67,8 +73,10 @@ test("a target host compares the images that it wrote, and only with a boot imag
     diskKeys: async (sourceId: string) => [{ uuid: sourceId, key: Buffer.from("key") }],
     compare: async ({ keys }: { keys: readonly DiskKey[] }) => {
       asked.keys = keys;
-      return result;
+      return { result, bootImageId: IMAGE };
     },
+    agent: { id: "agt_2", version: "1.2.3", ...key },
+    now: () => new Date("2030-01-01T00:05:00.000Z"),
   };
   const input = {
     ownerId: "cnv_1",
@@ -80,7 +88,18 @@ test("a target host compares the images that it wrote, and only with a boot imag
   };
   const compare = (bootImageDir?: string, change = {}) =>
     compareFilesExecutor({ ...deps, bootImageDir })({ ...input, ...change }, executionContext());
-  expect(await compare("/boot-image")).toMatchObject(result);
+  // From an earlier control plane, which does not say what the source came to.
+  const unsigned = await compare("/boot-image");
+  expect(unsigned).toMatchObject(result);
+  expect(unsigned.receipt).toBeUndefined();
+  const hashed = { ...counts, list: "a".repeat(64), files: 1, bytes: 5, seconds: 1 };
+  const { receipt } = await compare("/boot-image", { hashed, frozenFrom: "2030-01-01T00:00:00.000Z" });
+  expect(receipt?.content).toMatchObject({
+    ...{ ownerId: "cnv_1", sourceId: "agt_1", pointId: "rp_1", agentId: "agt_2", agentVersion: "1.2.3" },
+    ...{ bootImageId: IMAGE, comparedAt: "2030-01-01T00:05:00.000Z", hashed, compared: result },
+    outcome: "equal",
+  });
+  expect(receipt && findProofReceiptProblem(receipt, key.certificatePem)).toBeUndefined();
   expect(asked.keys).toEqual([{ uuid: "agt_1", key: Buffer.from("key") }]);
   await expect(compare()).rejects.toMatchObject({ name: "NoBootImageError" });
   await expect(compare("/boot-image", { pointId: "rp_2" })).rejects.toMatchObject({

@@ -16,6 +16,7 @@ export interface HashFilesDeps {
   /** Milliseconds since 1970, by the clock that times files. */
   now: () => number;
   newSeed: () => string;
+  agentVersion: string;
 }
 
 /**
@@ -51,6 +52,7 @@ export function hashFilesExecutor(deps: HashFilesDeps): Executor<"hash-files"> {
       ...counts,
       leftOut: [...leftOut, ...counts.leftOut].slice(0, MOST_FILE_SYSTEMS),
       seconds: meter.elapsedMs / 1000,
+      agentVersion: deps.agentVersion,
     };
   };
 }

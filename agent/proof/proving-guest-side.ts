@@ -30,18 +30,21 @@ export class ProvingGuestSide {
   }
 
   /**
-   * Starts the guest for some work. Rejects with `FilesNotComparedError`, and with what `withCloneGuest`
-   * throws.
+   * Starts the guest for some work, which gets the id of the boot image. Rejects with
+   * `FilesNotComparedError`, and with what `withCloneGuest` throws.
    */
-  static during<T>(options: ProvedClone, work: (guest: ProvingGuestSide) => Promise<T>): Promise<T> {
+  static during<T>(
+    options: ProvedClone,
+    work: (guest: ProvingGuestSide, imageId: string) => Promise<T>,
+  ): Promise<T> {
     const lateError = (why: string) => new FilesNotComparedError(why);
     return withCloneGuest(
       options,
       { mode: "prove", portName: PROVE_PORT, changes: "discarded", lateError },
-      async (channel) => {
+      async (channel, imageId) => {
         const guest = new ProvingGuestSide(channel, options);
         await guest.#answer("ready", START_LIMIT_MS);
-        return work(guest);
+        return work(guest, imageId);
       },
     );
   }

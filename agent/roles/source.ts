@@ -65,11 +65,12 @@ const REHEARSAL_LIMIT_MS = 180_000;
 const REMOVAL_PAUSES_MS = [200, 1000, 3000, 10_000];
 
 /** Hashes files of the source's mounted disks, for a proof. */
-function hashFilesOf({ identity, cloud, now }: RoleOptions, disks: HashFilesDeps["disks"]) {
+function hashFilesOf({ identity, cloud, version, now }: RoleOptions, disks: HashFilesDeps["disks"]) {
   return hashFilesExecutor({
     ...{ disks, trees: mountedTrees, hash: hashInWorker, now: () => now().getTime() },
     repository: once(() => openOwnRepository(identity, cloud)),
     newSeed: () => randomBytes(16).toString("hex"),
+    agentVersion: version,
   });
 }
 

@@ -39,8 +39,9 @@ export const IMAGES_FOLDER = "images";
 const hypervisor: Hypervisor = qemu;
 
 /** A target host: writes disks from recovery points, verifies them, runs boot checks, and keeps standbys. */
-export const targetRole: Role = async ({ identity, settings, cloud, machine, dataDir, log, now }) => {
-  const { agentId, awsEndpoint } = identity.enrolment;
+export const targetRole: Role = async (options) => {
+  const { identity, settings, cloud, machine, version, dataDir, log, now } = options;
+  const { agentId, awsEndpoint, certificatePem } = identity.enrolment;
   const imagesDir = settings.imagesDir ?? join(dataDir, IMAGES_FOLDER);
   const takeInventory = () => inventoryOf({ settings, machine, now, log }, imagesDir);
   const api = agentApi(identity, cloud);
@@ -63,9 +64,7 @@ export const targetRole: Role = async ({ identity, settings, cloud, machine, dat
   };
   const standbys = new Standbys({ imagesDir, dataDir, key: recordKeyOf(identity), now });
   const leases = new Leases({
-    records: new AgentRecords({
-      ...{ ...ownRecords, folder: "leases", schema: LeaseHeld },
-    }),
+    records: new AgentRecords({ ...ownRecords, folder: "leases", schema: LeaseHeld }),
     guard: new LeaseGuard({ scriptsDir: join(dataDir, "lease-guards"), systemctl: localSystemctl }),
     renew: renewalBy(api),
     signal: signalMachine,
@@ -103,6 +102,7 @@ export const targetRole: Role = async ({ identity, settings, cloud, machine, dat
       }),
       "compare-files": compareFilesExecutor({
         ...{ bootImageDir: settings.bootImageDir, images, repository, diskKeys, compare: compareClone },
+        ...{ agent: { id: agentId, version, keyPem: identity.keyPem, certificatePem }, now },
       }),
       release: releaseExecutor(removeImages),
     },

@@ -146,7 +146,7 @@ test("a source that comes back without its boot environment leads the cutover ba
     ...{ state: "rolled-back", sourceServes: "yes", failure: { name: "BootEnvironmentSilentError" } },
   });
   const receipt = await plane.api.getCutoverReceipt({ parameters: { id } });
-  expect(receipt.receipt.content).toMatchObject({ conversionId: id, outcome: "equal" });
+  expect(receipt.receipt?.content).toMatchObject({ conversionId: id, outcome: "equal" });
   const lease = await plane.api.getLease({ parameters: { id: idOf(source) } });
   expect(lease).toMatchObject({ state: "none" });
 });

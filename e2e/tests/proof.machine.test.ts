@@ -56,7 +56,7 @@ async function fill(place: string, name: string): Promise<void> {
 const hash = hashFilesExecutor({
   disks: async () => source.disks,
   ...{ trees: mountedTrees, hash: hashInWorker, repository: async () => own },
-  ...{ now: Date.now, newSeed: () => "seed" },
+  ...{ now: Date.now, newSeed: () => "seed", agentVersion: "1.2.3" },
 });
 const compare = (list: string) =>
   compareClone(
@@ -99,7 +99,9 @@ test("copies of a frozen ext4, XFS and btrfs are equal to the files of their sou
   });
   const list = hashed.list ?? "";
   const bytes = hashed.bytes - "on its way".length;
-  expect(await compare(list)).toMatchObject({ equal: 17, bytes, moved: 1, different: 0, unopened: [] });
+  const { result, bootImageId } = await compare(list);
+  expect(bootImageId).toMatch(/^[0-9a-f]{64}$/);
+  expect(result).toMatchObject({ equal: 17, bytes, moved: 1, different: 0, unopened: [] });
 
   for (const [type, name] of [
     ["ext4", "ext4"],
@@ -107,7 +109,7 @@ test("copies of a frozen ext4, XFS and btrfs are equal to the files of their sou
     ["btrfs", "home"],
   ] as const)
     await source.damage(type, `the mark of ${name}`);
-  const damaged = await compare(list);
+  const { result: damaged } = await compare(list);
   expect(damaged).toMatchObject({ equal: 14, moved: 1, different: 3, unopened: [] });
   expect(damaged.differences.map(({ path, what }) => `${path} ${what}`).sort()).toEqual([
     // btrfs has checksums, and refuses to read it.

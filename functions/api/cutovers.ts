@@ -18,6 +18,7 @@ import { actorName } from "../middleware/api-event.ts";
 import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
 import { bootReceiptOf } from "./boot-receipt.ts";
 import { idForRequest } from "./id-for-request.ts";
+import { keptProofOf } from "./proof-receipt.ts";
 
 export const handler = apiHandler({
   name: "api/cutovers",
@@ -67,7 +68,10 @@ export async function getCutoverReceipt(
   { path }: Call<"getCutoverReceipt">,
   { store }: CutoverDeps,
 ): Promise<Answer<"getCutoverReceipt">> {
-  return bootReceiptOf(await store.cutovers.get(path.id), store);
+  const cutover = await store.cutovers.get(path.id);
+  const proof = await keptProofOf(cutover, cutover.proveSeconds !== undefined, store);
+  if (!cutover.attested && proof.state !== "not-asked") return { conversionId: cutover.id, proof };
+  return { ...(await bootReceiptOf(cutover, store)), proof };
 }
 
 export function editCutover({ path, body, actor }: Call<"editCutover">, deps: CutoverDeps): Promise<Cutover> {

@@ -11,6 +11,7 @@ import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts
 import type { Runtime } from "../middleware/runtime.ts";
 import type { Random, Workflow } from "../ports.ts";
 import { idForRequest } from "./id-for-request.ts";
+import { provedReceiptOf } from "./proof-receipt.ts";
 
 export const handler = apiHandler({
   name: "api/drills",
@@ -22,7 +23,7 @@ export const handler = apiHandler({
       random: runtime.random,
     };
   },
-  operations: { startDrill, listDrills, getDrill, cancelDrill },
+  operations: { startDrill, listDrills, getDrill, getDrillReceipt, cancelDrill },
 });
 
 interface Deps extends CommandDeps {
@@ -59,6 +60,13 @@ export async function listDrills(
 export async function getDrill({ path }: Call<"getDrill">, { store }: Deps): Promise<Answer<"getDrill">> {
   const { record, commands } = await store.drills.withCommands(path.id);
   return drillOf(record, commands);
+}
+
+export async function getDrillReceipt(
+  { path }: Call<"getDrillReceipt">,
+  { store }: Deps,
+): Promise<Answer<"getDrillReceipt">> {
+  return provedReceiptOf(await store.drills.get(path.id), store);
 }
 
 export async function cancelDrill(

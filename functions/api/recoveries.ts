@@ -11,6 +11,7 @@ import type { Random, Workflow } from "../ports.ts";
 import { beginRecovery } from "../recovery/begin-recovery.ts";
 import { stopRecovery } from "../recovery/end-recovery.ts";
 import { idForRequest } from "./id-for-request.ts";
+import { provedReceiptOf } from "./proof-receipt.ts";
 
 export const handler = apiHandler({
   name: "api/recoveries",
@@ -22,7 +23,7 @@ export const handler = apiHandler({
       random: runtime.random,
     };
   },
-  operations: { startRecovery, listRecoveries, getRecovery, cancelRecovery },
+  operations: { startRecovery, listRecoveries, getRecovery, getRecoveryReceipt, cancelRecovery },
 });
 
 interface Deps extends CommandDeps {
@@ -59,6 +60,13 @@ export async function getRecovery(
 ): Promise<Answer<"getRecovery">> {
   const { record, commands } = await store.recoveries.withCommands(path.id);
   return recoveryOf(record, commands);
+}
+
+export async function getRecoveryReceipt(
+  { path }: Call<"getRecoveryReceipt">,
+  { store }: Deps,
+): Promise<Answer<"getRecoveryReceipt">> {
+  return provedReceiptOf(await store.recoveries.get(path.id), store);
 }
 
 export async function cancelRecovery(

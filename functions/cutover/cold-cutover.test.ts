@@ -20,7 +20,9 @@ async function expectHome(id: string): Promise<void> {
   expect(whereabouts).toMatchObject({ location: "original", bootState: "confirmed" });
   expect(attested?.receipt.content).toMatchObject({ conversionId: id, outcome: "equal" });
   const shown = await site.api("GET /cutovers/{id}/receipt", id);
-  expect(shown).toMatchObject({ status: 200, body: { conversionId: id, receipt: attested?.receipt } });
+  expect(shown).toMatchObject({
+    ...{ status: 200, body: { conversionId: id, receipt: attested?.receipt, proof: { state: "not-asked" } } },
+  });
   expect(await sourceAway(id)).toBeUndefined();
 }
 

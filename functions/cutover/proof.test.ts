@@ -119,3 +119,37 @@ test("a proof whose workflow is stopped from outside ends the cutover before its
   expect(site.commands).not.toContain("set-fence up");
   expect(site.commands).toContain("release rehearsal");
 });
+
+const receiptOf = (id: string) => site.api("GET /cutovers/{id}/receipt", id);
+
+test("the receipt of a cutover has the proof that was made before its window, as its target host has signed it", async () => {
+  const id = await site.create({ proveSeconds: 30 });
+  await site.passUntil("01:01");
+  expect(await receiptOf(id)).toMatchObject({
+    status: 200,
+    body: {
+      conversionId: id,
+      proof: {
+        ...{ state: "made", frozenFrom: FROZEN.frozen.from, proof: { outcome: "equal" } },
+        signed: { receipt: { content: { ownerId: id, outcome: "equal", agentId: "agt_target" } } },
+      },
+    },
+  });
+});
+
+test("a target host that is too old to sign proves the copy all the same; the receipt then has no signature", async () => {
+  site.signs = false;
+  const { body } = await receiptOf(await site.create({ proveSeconds: 30 }));
+  expect(body.proof).toMatchObject({ state: "made", proof: { outcome: "equal" } });
+  expect(body.proof).not.toHaveProperty("signed");
+});
+
+test("a cutover that was not to be proved and restarts nothing has no receipt; one whose proof never ended says so", async () => {
+  expect((await receiptOf(await site.create({}))).status).toBe(404);
+  const other = await CutoverSite.start();
+  other.freeze = FROZEN;
+  other.acts = { "compare-files": ["silent"] };
+  const id = await other.create({ proveSeconds: 30 });
+  const { body } = await other.api("GET /cutovers/{id}/receipt", id);
+  expect(body.proof).toEqual({ state: "none" });
+});

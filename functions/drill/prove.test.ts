@@ -103,3 +103,34 @@ test("a drill that is cancelled while files are compared keeps no proof, and rem
   expect(site.commands.at(-1)).toBe("target release");
   expect((await point()).proved).toBeUndefined();
 });
+
+test("the receipt of a drill has what its target host signed, or why nothing is known", async () => {
+  const id = await site.drill();
+  const receiptOf = (one: string) => site.api("GET /drills/{id}/receipt", one);
+  const { certificatePem } = await site.world.store.agents.get("agt_target");
+  const { status, body } = await receiptOf(id);
+  expect(status).toBe(200);
+  expect(body).toMatchObject({
+    ownerId: id,
+    proof: {
+      ...{ state: "made", frozenFrom: "2029-12-31T22:59:59.000Z", proof: { outcome: "equal" } },
+      signed: { certificatePem, receipt: { content: { ownerId: id, pointId: "rp_1", outcome: "equal" } } },
+    },
+  });
+  expect(await site.shown(id)).not.toHaveProperty("proofReceipt");
+
+  site.acts = { "hash-files": [{ fails: "UnknownCommandError" }] };
+  const unread = await receiptOf(await site.drill());
+  expect(unread.body.proof).toMatchObject({ state: "made", proof: { outcome: "unknown" } });
+  expect(unread.body.proof).not.toHaveProperty("signed");
+
+  site.acts = { "hash-files": ["away"] };
+  expect((await receiptOf(await site.drill())).body.proof).toEqual({ state: "none" });
+
+  const unproved = await site.api("POST /recovery-points/{id}/drills", "rp_1", {
+    body: { targetId: "agt_target" },
+  });
+  expect(await receiptOf(String(unproved.body.id))).toMatchObject({
+    ...{ status: 404, body: { detail: expect.stringContaining("there is no receipt of drill") } },
+  });
+});

@@ -3,15 +3,18 @@ import { isOpen } from "#shared/domain/command.ts";
 import { requireGoing } from "#shared/domain/cutover/cutover.ts";
 import { provedDrill } from "#shared/domain/drill.ts";
 import { judgedProof, pointProofOf } from "#shared/domain/proof.ts";
+import { findProofReceiptProblem, isReceiptOf, type Proved } from "#shared/domain/proof-receipt.ts";
 import { requireRunningRecovery } from "#shared/domain/recovery.ts";
 import { WorkflowError, workflowFailure } from "#shared/domain/workflow-failure.ts";
-import { CopyDiffersError } from "#shared/errors.ts";
+import { CopyDiffersError, failureOf, ProofReceiptInvalidError } from "#shared/errors.ts";
+import { commandKinds } from "#shared/protocol/commands.ts";
 import { CutoverId, DrillId, ownerKind, PointId, RecoveryId } from "#shared/protocol/ids.ts";
 import {
   ComparedFiles,
   HashedFiles,
   type Proof,
   type ProofOutcome,
+  type ProofReceipt,
   proofCommands,
 } from "#shared/protocol/proof.ts";
 import { buildCommanding } from "../conversion/build.ts";
@@ -23,7 +26,7 @@ export const Input = z.object({
   ownerId: z.union([DrillId, RecoveryId, CutoverId]),
   pointId: PointId,
   hashed: HashedFiles.optional(),
-  compared: ComparedFiles.optional(),
+  compared: commandKinds["compare-files"].output.optional(),
   failure: WorkflowError.optional(),
 });
 
@@ -41,13 +44,13 @@ export const handler = taskHandler({
  * that was stopped.
  */
 export async function run(
-  { ownerId, pointId, failure, ...facts }: z.output<typeof Input>,
+  input: z.output<typeof Input>,
   deps: CommandDeps,
 ): Promise<{ outcome: ProofOutcome }> {
+  const { ownerId, pointId, failure } = input;
   const { store } = deps;
   const now = timestamp(deps.clock);
-  const found = judgedProof({ ...facts, failure: failure && workflowFailure(failure) }, { pointId, now });
-  const proof = await keep(ownerId, found, { store, now });
+  const proof = await keep(ownerId, await provedBy(input, { store, now }), { store, now });
   const { outcome, compared, at } = proof;
   await store.points.noteProof(pointId, pointProofOf(proof, ownerId));
   const { equal = 0, different = 0 } = compared ?? {};
@@ -64,31 +67,70 @@ export async function run(
   return { outcome };
 }
 
+/** A difference counts even if its receipt is not valid; anything else then proves nothing. */
+async function provedBy(
+  { ownerId, pointId, hashed, compared: answer, failure }: z.output<typeof Input>,
+  { store, now }: Pick<CommandDeps, "store"> & { now: string },
+): Promise<Proved> {
+  const compared = answer && ComparedFiles.parse(answer);
+  const receipt = answer?.receipt;
+  const facts = { ownerId, pointId, hashed, compared };
+  const problem = receipt && (await problemOf(receipt, facts, store));
+  const invalid = problem === undefined ? undefined : failureOf(new ProofReceiptInvalidError(problem));
+  const proof = judgedProof(
+    { hashed, compared, failure: failure ? workflowFailure(failure) : invalid },
+    { pointId, now },
+  );
+  return { proof, ...(receipt && !invalid ? { proofReceipt: receipt } : {}) };
+}
+
+/** Why the receipt is not valid; `undefined` if it is. */
+async function problemOf(
+  receipt: ProofReceipt,
+  {
+    ownerId,
+    pointId,
+    hashed,
+    compared,
+  }: Pick<z.output<typeof Input>, "ownerId" | "pointId" | "hashed" | "compared">,
+  store: CommandDeps["store"],
+): Promise<string | undefined> {
+  const { sourceId, targetId: agentId = "" } = await store.owners.get(ownerId);
+  const { frozen } = await store.points.get(pointId);
+  const { certificatePem } = await store.agents.get(agentId);
+  if (!hashed || !compared || !frozen) return "nothing was compared";
+  const facts = { ownerId, sourceId, pointId, frozenFrom: frozen.from, agentId, hashed, compared };
+  if (!isReceiptOf(facts, receipt)) return "it is of another comparison";
+  return certificatePem
+    ? findProofReceiptProblem(receipt, certificatePem)
+    : "the agent's certificate is not known";
+}
+
 /** The first one stays, and is noted with its point even if its owner was stopped before that was done. */
 async function keep(
   ownerId: string,
-  found: Proof,
+  found: Proved,
   { store, now }: Pick<CommandDeps, "store"> & { now: string },
 ): Promise<Proof> {
   const kind = ownerKind(ownerId);
   if (kind === "drill") {
     const { proof } = await store.drills.modify(ownerId, (one) => provedDrill(one, found));
-    return proof ?? found;
+    return proof ?? found.proof;
   }
   if (kind === "recovery") {
     const { proof } = await store.recoveries.modify(ownerId, (one) => {
       if (one.proof !== undefined) return one;
       requireRunningRecovery(one);
-      return { ...one, proof: found };
+      return { ...one, ...found };
     });
-    return proof ?? found;
+    return proof ?? found.proof;
   }
   const { proof } = await store.cutovers.modify(ownerId, (one) => {
     if (one.proof !== undefined) return one;
     requireGoing(one, now);
-    return { ...one, proof: found };
+    return { ...one, ...found };
   });
-  return proof ?? found;
+  return proof ?? found.proof;
 }
 
 /** An agent that was silent would otherwise read all files once it is back, for a proof that has ended. */

@@ -21,6 +21,7 @@ import { apiHandler } from "../middleware/api-handler.ts";
 import { TASKS } from "./cutover-tasks.ts";
 import { FakePruneMarks } from "./fake-prune-marks.ts";
 import { MemoryTable } from "./memory-table.ts";
+import { signedComparison } from "./signing-target.ts";
 import { commandKey, diskOfPoint } from "./site-commands.ts";
 import { addSiteRecords, planId } from "./site-records.ts";
 import { attested, SiteSource } from "./site-source.ts";
@@ -62,6 +63,8 @@ export class CutoverSite {
   adapted: object = {};
   /** What the target host finds when it compares files, besides the ordinary. */
   compared: object = {};
+  /** Whether its agent is new enough to sign that. */
+  signs = true;
   /** Bytes that each run finds changed, in order; the last for all further ones. */
   changes: number[] = [1024];
   readonly commands: string[] = [];
@@ -289,7 +292,7 @@ export class CutoverSite {
       case "adapt-machine":
         return { ...answer, ...this.adapted };
       case "compare-files":
-        return { ...answer, ...this.compared };
+        return this.#compared(input, { ...answer, ...this.compared });
       case "switch-off":
       case "hash-files":
       case "apply-to-standby":
@@ -319,6 +322,10 @@ export class CutoverSite {
       default:
         throw new Error(`no agent here does ${kind}`);
     }
+  }
+
+  #compared(input: object, found: object): object {
+    return { ...found, ...(this.signs ? signedComparison(input, found) : {}) };
   }
 
   /** The target host asks for time before it starts a machine that has a lease. */

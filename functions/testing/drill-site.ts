@@ -16,6 +16,7 @@ import * as finishDrill from "../tasks/finish-drill.ts";
 import * as recordProof from "../tasks/record-proof.ts";
 import * as recordVerdict from "../tasks/record-verdict.ts";
 import { MemoryTable } from "./memory-table.ts";
+import { signedComparison, targetDevice } from "./signing-target.ts";
 import { TaskEngine } from "./task-engine.ts";
 import { request, type TestRequest, World } from "./world.ts";
 
@@ -55,7 +56,7 @@ export class DrillSite {
 
   static async start(): Promise<DrillSite> {
     const site = new DrillSite();
-    await site.world.enrolled();
+    await site.world.enrolled({ target: { certificatePem: (await targetDevice()).certificatePem } });
     const { frozen: _, ...unfrozen } = POINT;
     await site.world.store.points.add(POINT);
     await site.world.store.points.add({ ...unfrozen, id: "rp_unfrozen" });
@@ -154,7 +155,9 @@ export class DrillSite {
       };
       return this.#tell(agentId, { type: "command-failed", commandId, failure });
     }
-    const output = { ...agentAnswer({ kind, input: input as Record<string, unknown> }), ...(act as object) };
+    const found = { ...agentAnswer({ kind, input: input as Record<string, unknown> }), ...(act as object) };
+    const signed = kind === "compare-files" ? signedComparison(input, found) : {};
+    const output = { ...signed, ...found };
     await this.#tell(agentId, { type: "command-succeeded", commandId, output });
   }
 

@@ -5,6 +5,7 @@ import { restartable } from "#shared/domain/testing/restartable-source.ts";
 import { NewPlan } from "#shared/protocol/protection.ts";
 import { measuredColdClone } from "./measured-cold-clone.ts";
 import { measuredRecovery } from "./measured-recovery.ts";
+import { targetDevice } from "./signing-target.ts";
 import { sourceDevice } from "./site-source.ts";
 import type { World } from "./world.ts";
 
@@ -22,7 +23,8 @@ export async function addSiteRecords(
   const facts = { hostname: "pine", disks: [aDisk("vda")], fencedServices: ["db.service"] };
   const inventory = anInventory({ ...facts, ...(isRestartable ? restartable : {}) });
   const { certificateId, certificatePem } = await sourceDevice();
-  await world.enrolled({ source: { inventory, planId, certificateId, certificatePem } });
+  const target = { certificatePem: (await targetDevice()).certificatePem };
+  await world.enrolled({ source: { inventory, planId, certificateId, certificatePem }, target });
   if (isRestartable) {
     await store.bootImages.add(aBootImage());
     await measuredColdClone(store);

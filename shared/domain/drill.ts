@@ -5,7 +5,7 @@ import { commandKinds } from "../protocol/commands.ts";
 import { Failure as FailureSchema, Timestamp } from "../protocol/common.ts";
 import { BootCheck, Drill, DrillState, type NewDrill } from "../protocol/drill.ts";
 import { AgentId, DiskBytes, DiskName, DrillId, PlanId, PointId } from "../protocol/ids.ts";
-import type { Proof } from "../protocol/proof.ts";
+import { ProofReceipt } from "../protocol/proof.ts";
 import type { RecoveryPoint } from "../protocol/resources.ts";
 import { plannedAdaptation } from "./adapted-machine.ts";
 import type { AgentRecord } from "./agent.ts";
@@ -14,6 +14,7 @@ import { requireBootable } from "./bootable-point.ts";
 import { type CommandRecord, latest } from "./command.ts";
 import type { CommandOwner } from "./command-owner.ts";
 import { requireRunning } from "./conversion.ts";
+import type { Proved } from "./proof-receipt.ts";
 import { requireProvable } from "./provable-point.ts";
 import { systemDisks } from "./system-disks.ts";
 import { cancellableTransitions, isFinal, move } from "./transitions.ts";
@@ -40,6 +41,7 @@ export const DrillRecord = z.object({
     .partial({ frozenFrom: true })
     .optional(),
   proof: Drill.shape.proof,
+  proofReceipt: ProofReceipt.optional(),
   state: DrillState,
   result: BootCheck.optional(),
   /** When the verdict was recorded: before the clone was removed. */
@@ -153,10 +155,10 @@ export function cancellingDrill(drill: DrillRecord): DrillRecord {
  * The drill with what the comparison of its files found. Repeating it changes nothing: the first proof stays.
  * Throws `DrillCancelledError` if it was cancelled before.
  */
-export function provedDrill(drill: DrillRecord, proof: Proof): DrillRecord {
+export function provedDrill(drill: DrillRecord, proved: Proved): DrillRecord {
   if (drill.proof) return drill;
   requireRunning(drillAsOwner(drill));
-  return { ...drill, proof };
+  return { ...drill, ...proved };
 }
 
 /**

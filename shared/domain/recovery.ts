@@ -6,6 +6,7 @@ import { commandKinds } from "../protocol/commands.ts";
 import { DiskFormat, Failure as FailureSchema, Timestamp } from "../protocol/common.ts";
 import { DefinedMachine, MachineAnswer } from "../protocol/defined-machine.ts";
 import { AgentId, DiskBytes, DiskName, PlanId, PointId, RecoveryId } from "../protocol/ids.ts";
+import { ProofReceipt } from "../protocol/proof.ts";
 import { NewRecovery, Recovery, RecoveryState } from "../protocol/recovery.ts";
 import type { RecoveryPoint } from "../protocol/resources.ts";
 import { STANDBY_FORMAT } from "../protocol/written-disk.ts";
@@ -44,6 +45,7 @@ export const RecoveryRecord = z.object({
   /** What the command that hashes files of the source needs besides; absent if none are compared. */
   prove: commandKinds["hash-files"].input.pick({ frozenFrom: true, budgetSeconds: true }).optional(),
   proof: Recovery.shape.proof,
+  proofReceipt: ProofReceipt.optional(),
   check: AnswerCheck,
   answerTimeoutSeconds: z.int(),
   /** In production: the source's lease about which the requester said that the machines are off. */

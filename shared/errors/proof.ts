@@ -15,3 +15,15 @@ export class CopyDiffersError extends CausewayError {
     this.hint = `Do not use this recovery point. \`causeway repo check SOURCE\` says whether what is stored is whole; if the source's clock was set back since, prove a new point.`;
   }
 }
+
+/** A proof receipt cannot be trusted: it is another agent's, of another comparison, or altered. */
+export class ProofReceiptInvalidError extends CausewayError {
+  override readonly name = "ProofReceiptInvalidError";
+  readonly retryable = false;
+  readonly hint =
+    "Prove the recovery point again. If the target host's agent is the one that you enrolled, report this as a bug.";
+
+  constructor(why: string) {
+    super(`the target host's receipt of the comparison is not valid: ${why}`);
+  }
+}

@@ -1,9 +1,5 @@
-import { createHash, createPrivateKey, sign, verify, X509Certificate } from "node:crypto";
+import { agentSignature, findSignatureProblem } from "./agent-signature.ts";
 import { type BootReceipt, BootReceiptContent, worstOutcome } from "./boot-receipt.ts";
-import { canonicalJson } from "./canonical-json.ts";
-
-const ALGORITHM = "ECDSA-P256-SHA256";
-const ENCODING = "ieee-p1363";
 
 /** Signs with the agent's key (PEM, P-256), whose certificate is named in the receipt. */
 export function signBootReceipt(
@@ -12,15 +8,7 @@ export function signBootReceipt(
   certificatePem: string,
 ): BootReceipt {
   const checked = BootReceiptContent.parse(content);
-  const key = createPrivateKey(keyPem);
-  const value = sign("sha256", Buffer.from(canonicalJson(checked)), { key, dsaEncoding: ENCODING });
-  const certificateSha256 = hashOf(new X509Certificate(certificatePem));
-  const signature = {
-    algorithm: ALGORITHM,
-    valueBase64: value.toString("base64"),
-    certificateSha256,
-  } as const;
-  return { content: checked, signature };
+  return { content: checked, signature: agentSignature(checked, keyPem, certificatePem) };
 }
 
 /**
@@ -29,20 +17,9 @@ export function signBootReceipt(
  * that the outcome follows from the items.
  */
 export function findReceiptProblem(receipt: BootReceipt, certificatePem: string): string | undefined {
-  const certificate = new X509Certificate(certificatePem);
-  if (receipt.signature.certificateSha256 !== hashOf(certificate)) {
-    return "it was signed with the key of another certificate";
-  }
-  const { asymmetricKeyType, asymmetricKeyDetails } = certificate.publicKey;
-  if (asymmetricKeyType !== "ec" || asymmetricKeyDetails?.namedCurve !== "prime256v1") {
-    return "the certificate has no P-256 key";
-  }
+  const problem = findSignatureProblem(receipt, certificatePem);
+  if (problem !== undefined) return problem;
   const { content } = receipt;
-  const bytes = Buffer.from(canonicalJson(content));
-  const value = Buffer.from(receipt.signature.valueBase64, "base64");
-  if (!verify("sha256", bytes, { key: certificate.publicKey, dsaEncoding: ENCODING }, value)) {
-    return "its signature does not match its content";
-  }
   if (content.outcome !== worstOutcome(content.items)) return "its outcome contradicts its items";
   const contradictory = content.items.find(
     ({ before, after, outcome }) => outcome === "equal" && hashIn(before) !== hashIn(after),
@@ -52,8 +29,4 @@ export function findReceiptProblem(receipt: BootReceipt, certificatePem: string)
 
 function hashIn(state: BootReceiptContent["items"][number]["before"]): string | undefined {
   return state.present ? (state.sha256 ?? "folder") : undefined;
-}
-
-function hashOf(certificate: X509Certificate): string {
-  return createHash("sha256").update(certificate.raw).digest("hex");
 }

@@ -3,6 +3,7 @@
  * after, signed with the key of the machine's agent. It is stored with the conversion.
  */
 import * as z from "zod";
+import { AgentSignature } from "./agent-signature.ts";
 import { Timestamp } from "./common.ts";
 import { AgentId, RestarterId } from "./ids.ts";
 
@@ -91,12 +92,6 @@ export type BootReceiptContent = z.infer<typeof BootReceiptContent>;
 
 export const BootReceipt = z.strictObject({
   content: BootReceiptContent,
-  signature: z.strictObject({
-    /** Over the canonical JSON of the content; r and s side by side. */
-    algorithm: z.literal("ECDSA-P256-SHA256"),
-    valueBase64: z.base64(),
-    /** SHA-256 of the certificate (DER) whose key signed. */
-    certificateSha256: Sha256,
-  }),
+  signature: AgentSignature,
 });
 export type BootReceipt = z.infer<typeof BootReceipt>;

@@ -1,7 +1,7 @@
 /** The operations on cutovers; a part of `routes.ts`. */
 
-import { ConversionReceipt } from "./conversion-receipt.ts";
 import { ApproveCutover, Cutover, EditCutover, NewCutover } from "./cutover.ts";
+import { CutoverReceipt } from "./kept-receipt.ts";
 import { list, Page, type Route } from "./route.ts";
 
 const shown = { handler: "cutovers", auth: "user", response: Cutover } as const;
@@ -37,8 +37,9 @@ export const cutoverRoutes = {
     auth: "user",
     method: "GET",
     path: "/cutovers/{id}/receipt",
-    summary: "Shows the boot receipt of a source that a cutover has restarted.",
-    response: ConversionReceipt,
+    summary:
+      "Shows what is kept of a cutover's proof, and the boot receipt of its source if it has restarted that.",
+    response: CutoverReceipt,
     status: 200,
   },
   editCutover: {

@@ -1,5 +1,6 @@
 /** The operations on drills; a part of `routes.ts`. */
 import { Drill, NewDrill } from "./drill.ts";
+import { ProvedReceipt } from "./kept-receipt.ts";
 import { list, Page, type Route } from "./route.ts";
 
 export const drillRoutes = {
@@ -30,6 +31,15 @@ export const drillRoutes = {
     auth: "user",
     summary: "Shows a drill with what its boot check found.",
     response: Drill,
+    status: 200,
+  },
+  getDrillReceipt: {
+    method: "GET",
+    path: "/drills/{id}/receipt",
+    handler: "drills",
+    auth: "user",
+    summary: "Shows what is kept of a drill's proof, with the receipt that its target host has signed.",
+    response: ProvedReceipt,
     status: 200,
   },
   cancelDrill: {

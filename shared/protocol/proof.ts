@@ -1,8 +1,9 @@
 /** Proofs: files as a source's kernel reads them, compared with what a guest's kernel reads on a clone. */
 import * as z from "zod";
+import { AgentSignature } from "./agent-signature.ts";
 import { Sha256 } from "./boot-image.ts";
 import { Timestamp } from "./common.ts";
-import { DiskName, disksOf, OwnerId, PointId } from "./ids.ts";
+import { AgentId, DiskName, disksOf, OwnerId, PointId } from "./ids.ts";
 import { ownedPoint, WrittenDisk } from "./written-disk.ts";
 
 /** How long a source's files are read. */
@@ -43,6 +44,8 @@ export const HashedFiles = z.object({
   /** Mounted file systems of these disks that were left out, and parts of them; the first ones. */
   leftOut: z.array(LeftOut).max(MOST_FILE_SYSTEMS),
   seconds: z.number().nonnegative(),
+  /** Of the source's agent. Older ones do not say. */
+  agentVersion: Text.optional(),
 });
 export type HashedFiles = z.infer<typeof HashedFiles>;
 
@@ -79,6 +82,48 @@ export const ComparedFiles = z.object({
 });
 export type ComparedFiles = z.infer<typeof ComparedFiles>;
 
+/** `equal`: every listed file, and there is one. `unknown`: no difference was found, which proves nothing. */
+export const ProofOutcome = z.enum(["equal", "different", "unknown"]);
+export type ProofOutcome = z.infer<typeof ProofOutcome>;
+
+/** Of each list of what was found, the first ones that a receipt names. */
+export const MOST_IN_RECEIPT = 10;
+
+/** The signed part of a proof receipt: what a target host compared with what, and what that comes to. */
+export const ProofReceiptContent = z.strictObject({
+  format: z.literal(1),
+  /** The drill, recovery or cutover. */
+  ownerId: OwnerId,
+  sourceId: AgentId,
+  pointId: PointId,
+  /** The instant that was compared: when the point's freeze began, by the source's clock. */
+  frozenFrom: Timestamp,
+  /** The target host's agent, which compared the files, and signs. */
+  agentId: AgentId,
+  agentVersion: Text,
+  /** The boot image whose kernel read the clone's files. */
+  bootImageId: Sha256,
+  /** By the target host's clock. */
+  comparedAt: Timestamp,
+  /** What the source's agent read, as the control plane told the target host. */
+  hashed: HashedFiles.strict().extend({
+    /** The name of the list that the target host has read. */
+    list: Sha256,
+    leftOut: z.array(LeftOut).max(MOST_IN_RECEIPT),
+  }),
+  compared: ComparedFiles.strict().extend({
+    differences: ComparedFiles.shape.differences.max(MOST_IN_RECEIPT),
+    unopened: ComparedFiles.shape.unopened.max(MOST_IN_RECEIPT),
+  }),
+  outcome: ProofOutcome,
+  /** Why it is unknown. */
+  reason: Text.optional(),
+});
+export type ProofReceiptContent = z.infer<typeof ProofReceiptContent>;
+
+export const ProofReceipt = z.strictObject({ content: ProofReceiptContent, signature: AgentSignature });
+export type ProofReceipt = z.infer<typeof ProofReceipt>;
+
 export const proofCommands = {
   /**
    * Hashes files of the disks' mounted file systems that have not changed since a recovery point, and stores
@@ -98,7 +143,7 @@ export const proofCommands = {
 
   /**
    * Compares the files of such a list with what a guest's kernel reads on the written disks. The disks stay
-   * as they are.
+   * as they are. With `hashed` and `frozenFrom`, the agent signs what it found.
    */
   "compare-files": {
     input: z.object({
@@ -107,14 +152,16 @@ export const proofCommands = {
       list: Sha256,
       /** In the list. */
       files: Count,
+      /** What the source's agent came to, and when the freeze of the point began, by its clock. */
+      hashed: HashedFiles.optional(),
+      frozenFrom: Timestamp.optional(),
     }),
-    output: ComparedFiles,
+    output: ComparedFiles.extend({
+      /** Absent from an older agent. */
+      receipt: ProofReceipt.optional(),
+    }),
   },
 } as const;
-
-/** `equal`: every listed file, and there is one. `unknown`: no difference was found, which proves nothing. */
-export const ProofOutcome = z.enum(["equal", "different", "unknown"]);
-export type ProofOutcome = z.infer<typeof ProofOutcome>;
 
 export const Proof = z.object({
   pointId: PointId,

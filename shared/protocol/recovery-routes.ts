@@ -1,4 +1,5 @@
 /** The operations on recoveries; a part of `routes.ts`. */
+import { ProvedReceipt } from "./kept-receipt.ts";
 import { NewRecovery, Recovery } from "./recovery.ts";
 import { list, Page, type Route } from "./route.ts";
 
@@ -31,6 +32,15 @@ export const recoveryRoutes = {
     auth: "user",
     summary: "Shows a recovery with its machine and the time until that answered.",
     response: Recovery,
+    status: 200,
+  },
+  getRecoveryReceipt: {
+    method: "GET",
+    path: "/recoveries/{id}/receipt",
+    handler: "recoveries",
+    auth: "user",
+    summary: "Shows what is kept of a recovery's proof, with the receipt that its target host has signed.",
+    response: ProvedReceipt,
     status: 200,
   },
   cancelRecovery: {

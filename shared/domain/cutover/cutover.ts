@@ -14,6 +14,7 @@ import { Failure as FailureSchema, Timestamp } from "../../protocol/common.ts";
 import { Cutover, CutoverState, NewCutover, SyncPhase } from "../../protocol/cutover.ts";
 import { DefinedMachine, MachineAnswer } from "../../protocol/defined-machine.ts";
 import { AgentId, CutoverId, DiskBytes, DiskName, PlanId, PointId, RunId } from "../../protocol/ids.ts";
+import { ProofReceipt } from "../../protocol/proof.ts";
 import { Quiesce, usualQuiesce } from "../../protocol/quiesce.ts";
 import { RuleName } from "../../protocol/rule-names.ts";
 import { secondsBetween } from "../../seconds-between.ts";
@@ -65,6 +66,7 @@ export const CutoverRecord = z.object({
   adaptation: commandKinds["adapt-machine"].input.pick({ sourceDisks: true, wanted: true }).optional(),
   proveSeconds: Cutover.shape.proveSeconds,
   proof: Cutover.shape.proof,
+  proofReceipt: ProofReceipt.optional(),
   state: CutoverState,
   states: Cutover.shape.states,
   /** How many executions its workflow had. The first one has the cutover's id as its name. */
