@@ -9,6 +9,7 @@ import { duration } from "#shared/units.ts";
 import { oneLine, table } from "../terminal.ts";
 import { describeDisk } from "./disk-text.ts";
 import { describeIdentity } from "./identity-text.ts";
+import { timesText } from "./plan-text.ts";
 import { describeProof } from "./proof-text.ts";
 
 export function describeCutover(cutover: Cutover): string {
@@ -20,6 +21,10 @@ export function describeCutover(cutover: Cutover): string {
   lines.push(`  quiesced ${cutover.quiesce}: ${quiesces[cutover.quiesce].summary}`);
   const isOver = cutover.endedAt !== undefined;
   if (!isOver) lines.push(`  window ${describeWindow(cutover)}`);
+  if (cutover.syncs)
+    lines.push(
+      `  until then its plan copies what has changed ${timesText(cutover.syncs)}, ${cutover.syncs.nextRunAt ? `next at ${cutover.syncs.nextRunAt}` : "and is paused now"}`,
+    );
   if ((cutover.needsApproval && !isOver) || cutover.approved) lines.push(`  ${describeApproval(cutover)}`);
   if (cutover.go) lines.push(`  ${cutover.go.by} said go at ${cutover.go.at}`);
   if (cutover.heldBack) lines.push(`  held back at ${cutover.heldBack.at}: ${oneLine(cutover.heldBack.why)}`);

@@ -18,6 +18,7 @@ const shown = {
   forecast: {
     ...{ at, outageSeconds: 90, low: 60, high: 150, fits: true, basis: "partly measured", parts: [] },
   },
+  syncs: { intervalSeconds: 900, cron: null, timeZone: "UTC", nextRunAt: at },
   ...{ states: [{ name: "waiting", at }], requestedBy: "ada", createdAt: at },
 };
 let api: FakeApi;
@@ -47,6 +48,7 @@ test("create sends the windows, the machine and the limits, and shows the foreca
   );
   expect(stdout).toContain("partly measured), which fits");
   expect(stdout).toContain("still has to approve it: causeway cutover approve cut_1 --version 2");
+  expect(stdout).toContain(`copies what has changed every 15 min 00 s, next at ${at}`);
   expect(code).toBe(0);
   expect(asked).toMatchObject([
     {

@@ -10,7 +10,11 @@ import { bytes, duration } from "#shared/units.ts";
 import { oneLine } from "../terminal.ts";
 
 /** When its runs are due: `every 15 min 00 s`, `cron 30 2 * * *`. */
-export function timesText({ intervalSeconds, cron, timeZone }: Plan): string {
+export function timesText({
+  intervalSeconds,
+  cron,
+  timeZone,
+}: Pick<Plan, "intervalSeconds" | "cron" | "timeZone">): string {
   return intervalSeconds === null ? `cron ${cron} ${timeZone}` : `every ${duration(intervalSeconds)}`;
 }
 

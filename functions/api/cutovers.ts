@@ -4,6 +4,7 @@ import { saidOf } from "#shared/domain/cutover/said.ts";
 import { approvedCutover, editedCutover, goneCutover, heldCutover } from "#shared/domain/cutover/start.ts";
 import { cutoverOf } from "#shared/domain/cutover/view.ts";
 import { missingBridges } from "#shared/domain/missing-bridges.ts";
+import { timesOf } from "#shared/domain/protection/plan-view.ts";
 import type { Cutover } from "#shared/protocol/cutover.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { beginCutover } from "../cutover/begin-cutover.ts";
@@ -143,21 +144,26 @@ async function shown(cutover: CutoverRecord, deps: CutoverDeps): Promise<Cutover
   const forecast = await forecastFor({ record: cutover, commands }, deps);
   const copying = await copyingOf(cutover, deps.store);
   const more = isBefore(cutover)
-    ? await lacksOf(cutover, deps)
+    ? await waitingOf(cutover, deps)
     : await outageSoFar(cutover, commands, deps.store);
   const disks = cutoverAsMachineOwner(cutover, commands).images?.slice();
   const details = { rehearsal: rehearsalOf(cutover, commands), copying, disks, ...more };
   return cutoverOf({ ...cutover, ...saidOf(cutover, commands), forecast }, deps.clock.now(), details);
 }
 
-/** What its source and its target host lack, or may lack, for the outage. */
-async function lacksOf(
-  { sourceId, targetId, planned }: CutoverRecord,
-  { store: { agents } }: CutoverDeps,
-): Promise<Pick<Cutover, "fencedUnits" | "missingBridges">> {
-  const [source, target] = await Promise.all([agents.find(sourceId), agents.find(targetId)]);
+/** How it is kept up to date, and what its source and its target host lack, or may lack, for the outage. */
+async function waitingOf(
+  { sourceId, targetId, planId, planned }: CutoverRecord,
+  { store: { agents, plans } }: CutoverDeps,
+): Promise<Pick<Cutover, "syncs" | "fencedUnits" | "missingBridges">> {
+  const [source, target, plan] = await Promise.all([
+    agents.find(sourceId),
+    agents.find(targetId),
+    plans.find(planId),
+  ]);
   const missing = missingBridges(planned.shape.cards, target?.inventory);
   return {
+    ...(plan && { syncs: timesOf(plan) }),
     fencedUnits: source?.inventory?.fencedUnits,
     ...(missing.length > 0 && { missingBridges: missing }),
   };

@@ -69,6 +69,17 @@ test("a service that does not run is shown with the cutover, which is created", 
   });
 });
 
+test("how often its plan copies what has changed until the window is shown with the cutover, also after an edit of the plan", async () => {
+  const { body } = await create();
+  const { id, planId } = body as Record<"id" | "planId", string>;
+  expect(body).toMatchObject({ syncs: { intervalSeconds: 3600, nextRunAt: expect.any(String) } });
+  await site.world.store.plans.modify(planId, (one) => ({ ...one, intervalSeconds: 300 }));
+  const shown = async () => (await site.api("GET /cutovers/{id}", id)).body;
+  expect(await shown()).toMatchObject({ syncs: { intervalSeconds: 300 } });
+  await site.world.store.plans.modify(planId, ({ nextRunAt: _, ...one }) => ({ ...one, state: "paused" }));
+  expect(await shown()).toMatchObject({ syncs: { nextRunAt: null } });
+});
+
 test("a service that is removed before the window holds the cutover back, with an alarm that names it", async () => {
   const id = await site.create();
   await units("not-found");

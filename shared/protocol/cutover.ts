@@ -12,6 +12,7 @@ import { AgentId, CutoverId, PlanId, PointId, ResourceId, RunId } from "./ids.ts
 import { Whereabouts } from "./machine.ts";
 import { MachineDesign } from "./machine-routes.ts";
 import { Proof, ProofBudget } from "./proof.ts";
+import { Plan } from "./protection.ts";
 import { Quiesce, usualQuiesce } from "./quiesce.ts";
 import { AcceptedRules } from "./rule-names.ts";
 import { identityChoice, SystemIdentity } from "./wanted-machine.ts";
@@ -153,6 +154,11 @@ export const Cutover = z.object({
    * if nothing is known.
    */
   fencedUnits: z.array(ListedService).max(256).optional(),
+  /**
+   * Until it begins: how often its protection plan copies what has changed, and when it does next; `null` if
+   * the plan is paused. Absent in lists, and if the plan was deleted.
+   */
+  syncs: Plan.pick({ intervalSeconds: true, cron: true, timeZone: true, nextRunAt: true }).optional(),
   /**
    * Until it begins: bridges of its machine that the target host did not have when its agent connected;
    * absent in lists, and if there are none.

@@ -10,7 +10,7 @@ export function cutoverOf(
   now: number,
   details: Pick<
     Cutover,
-    "rehearsal" | "copying" | "disks" | "fencedUnits" | "missingBridges" | "outageParts" | "adapted"
+    "rehearsal" | "copying" | "disks" | "syncs" | "fencedUnits" | "missingBridges" | "outageParts" | "adapted"
   > = {},
 ): Cutover {
   const { id, sourceId, targetId, planId, state, mode, windows, needsApproval, approved, go } = cutover;

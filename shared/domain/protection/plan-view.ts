@@ -12,16 +12,14 @@ export function planOf(
   { lastRun, pointRun }: { lastRun: RunRecord | undefined; pointRun: RunRecord | undefined },
   now: number,
 ): Plan {
-  const { id, sourceId, state, timeZone, blackout, allBlocks, retention, accept } = plan;
+  const { id, sourceId, state, blackout, allBlocks, retention, accept } = plan;
   const { bandwidthHours, requestedBy, createdAt } = plan;
   return {
     id,
     sourceId,
     state,
-    intervalSeconds: plan.intervalSeconds ?? null,
-    cron: plan.cron ?? null,
+    ...timesOf(plan),
     startAt: plan.startAt ?? null,
-    timeZone,
     blackout,
     disks: plan.disks ?? null,
     allBlocks,
@@ -39,8 +37,20 @@ export function planOf(
     lateAt: plan.lateAt ?? null,
     lastRun: lastRun ? runOf(lastRun) : null,
     condition: conditionOf(plan, pointRun?.result, now),
-    nextRunAt: plan.nextRunAt ?? null,
     requestedBy,
     createdAt,
+  };
+}
+
+/** When its runs are due. */
+export function timesOf({
+  intervalSeconds,
+  cron,
+  timeZone,
+  nextRunAt,
+}: PlanRecord): Pick<Plan, "intervalSeconds" | "cron" | "timeZone" | "nextRunAt"> {
+  return {
+    ...{ intervalSeconds: intervalSeconds ?? null, cron: cron ?? null, timeZone },
+    nextRunAt: nextRunAt ?? null,
   };
 }
