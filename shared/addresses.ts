@@ -18,6 +18,23 @@ export function holdsAddress(list: BlockList, address: string): boolean {
   return list.check(address, familyOf(address));
 }
 
+export function isAddress(text: string): boolean {
+  return isIP(text) > 0;
+}
+
+/** Whether two notations mean the same address. */
+export function isSameAddress(one: string, other: string): boolean {
+  return isInSubnet(other, { address: one, prefixLength: isIP(one) === 6 ? 128 : 32 });
+}
+
+/** Whether an address is in the subnet of another one. None is, if that is no subnet of its family. */
+export function isInSubnet(one: string, of: { address: string; prefixLength: number }): boolean {
+  const { address, prefixLength } = of;
+  const isOfFamily = isIP(one) > 0 && isIP(one) === isIP(address);
+  const isSubnet = prefixLength > 0 && prefixLength <= (isIP(address) === 6 ? 128 : 32);
+  return isOfFamily && isSubnet && holdsAddress(addressList([`${address}/${prefixLength}`]), one);
+}
+
 /** The name or the address, without the brackets of IPv6. */
 export function hostOf({ hostname }: Pick<URL, "hostname">): string {
   return hostname.replace(/^\[(.*)\]$/, "$1");

@@ -31,6 +31,7 @@ function depsOf(
     images,
     agentId: "agt_1",
     leases: noLeases(),
+    requireAsker: async () => {},
     reach: loopbackReach({ scriptsFolder }),
   };
 }

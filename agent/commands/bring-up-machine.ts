@@ -1,4 +1,5 @@
 import { MachineSilentError } from "#shared/errors.ts";
+import type { LeftOutCheck } from "#shared/protocol/isolated-network.ts";
 import { firstAnswer } from "../answer/first-answer.ts";
 import type { CheckMeans } from "../answer/wait.ts";
 import { noteOnly } from "./boot-check.ts";
@@ -11,11 +12,13 @@ const REASON_CHARACTERS = 500;
 
 /** Switches the owner's machine on and waits until it answers. */
 export function bringUpExecutor(deps: MachineDeps & { reach: CheckMeans }): Executor<"bring-up-machine"> {
-  return async ({ ownerId, check, timeoutSeconds, lease }, { signal, progress }) => {
+  return async (input, { signal, progress }) => {
+    const { ownerId, check, timeoutSeconds, lease, leavesOut } = input;
     const { machine, keeper } = await definedMachine(deps, ownerId);
     const began = performance.now();
     const seconds = () => (performance.now() - began) / 1000;
     const answers: string[] = [];
+    const leftOut: LeftOutCheck[] = [];
     let noted = "switched on";
     let written: string | undefined;
     const note = (text: string, scriptOutput = written) => {
@@ -34,9 +37,12 @@ export function bringUpExecutor(deps: MachineDeps & { reach: CheckMeans }): Exec
       const onAnswer = (reason: string) => {
         answers.push(reason);
       };
-      await firstAnswer({ keeper, machine, reach: deps.reach }, check, { signal: ending, note, onAnswer });
+      const onLeftOut = leavesOut && ((one: LeftOutCheck) => void leftOut.push(one));
+      const subject = { keeper, machine, reach: deps.reach };
+      await firstAnswer(subject, check, { signal: ending, note, onAnswer, onLeftOut });
       const reason = answers.join("; ").slice(0, REASON_CHARACTERS);
-      return { machine: shownMachine(machine), answer: { seconds: seconds(), reason } };
+      const answer = { seconds: seconds(), reason };
+      return { machine: shownMachine(machine), answer, ...(leftOut.length > 0 && { leftOut }) };
     } catch (error) {
       signal.throwIfAborted();
       if (!limit.aborted) throw error;

@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { LeaseEndedError } from "#shared/errors.ts";
+import { IsolatedCheckUnavailableError, LeaseEndedError } from "#shared/errors.ts";
 import type { CommandInput } from "#shared/protocol/commands.ts";
 import { Libvirt } from "../hypervisor/libvirt/libvirt.ts";
 import { QemuService } from "../hypervisor/qemu/service/qemu-service.ts";
@@ -29,7 +29,7 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 /** A target host that has written one bootable disk for `cnv_1`. */
-async function world() {
+async function world({ askerProblem }: { askerProblem?: string } = {}) {
   const { images, disk, recordsIn } = await writtenImage(dir, printingDisk("x"));
   const records = recordsIn("machines", MachineRecord);
   const virsh = new MemoryLibvirt();
@@ -43,8 +43,10 @@ async function world() {
     keepers: { libvirt, qemu },
     records,
     images,
-    agentId: "agt_2",
-    leases,
+    ...{ agentId: "agt_2", leases },
+    requireAsker: async () => {
+      if (askerProblem) throw new IsolatedCheckUnavailableError("this target host", askerProblem);
+    },
   });
   const input: CommandInput<"define-machine"> = {
     ...{ ownerId: "cnv_1", sourceId: "agt_1", pointId: "rp_1", disks: [disk] },
@@ -180,4 +182,18 @@ test("a machine that moves to another hypervisor is removed from the first", asy
   await remove(false);
   expect(existsSync(join(dir, "causeway-web1.service"))).toBe(false);
   expect(existsSync(join(dir, "scripts/cnv_1"))).toBe(false);
+});
+
+test("a machine that this host could not ask while it is isolated is not defined, and is found unfit by a dry run", async () => {
+  const isolatedNetworks = [{ gateway: "192.0.2.1", prefixLength: 24, addresses: ["192.0.2.7"] }];
+  const { define, virsh } = await world({ askerProblem: "ip is not installed" });
+  for (const dryRun of [true, false])
+    await expect(define({ isolatedNetworks, dryRun })).rejects.toMatchObject({
+      name: "IsolatedCheckUnavailableError",
+      message: expect.stringContaining("ip is not installed"),
+    });
+  expect(virsh.items[""]).toEqual([]);
+  const able = await world();
+  await able.define({ isolatedNetworks });
+  expect((await able.records.read("cnv_1"))?.machine).toMatchObject({ isolatedNetworks });
 });

@@ -48,6 +48,8 @@ export interface MachineDeps {
   keepers: Readonly<Record<HypervisorKind, MachineKeeper>>;
   records: Pick<AgentRecords<MachineRecord>, "read" | "write" | "forget">;
   images: Pick<ConversionImages, "require" | "remove">;
+  /** Throws `IsolatedCheckUnavailableError` if this host cannot ask a machine that is isolated. */
+  requireAsker: () => Promise<void>;
   agentId: string;
 }
 
@@ -70,6 +72,7 @@ async function define(
   const machine = await planned(deps, input);
   const keeper = deps.keepers[machine.hypervisor];
   // Before the earlier machine makes way: what this host cannot give leaves everything as it is.
+  if (machine.isolatedNetworks) await deps.requireAsker();
   const definitions = await keeper.draft(machine);
   if (input.dryRun) return { machine: shownMachine(machine), definitions };
   const before = (await deps.records.read(input.ownerId))?.machine;
@@ -81,7 +84,8 @@ async function define(
 
 /** The machine that the command asks for, made of the images that this agent wrote. */
 async function planned(deps: MachineDeps, input: CommandInput<"define-machine">): Promise<KeptMachine> {
-  const { ownerId, hypervisor, name, title, shape, systemDisks, bootDisk, isolated } = input;
+  const { ownerId, hypervisor, name, title, shape, systemDisks, bootDisk, isolated, isolatedNetworks } =
+    input;
   const { folder, disks } = await deps.images.require(input);
   const { disk, reason } = chooseBootDisk({
     disks: disks.map((one) => one.name),
@@ -92,6 +96,7 @@ async function planned(deps: MachineDeps, input: CommandInput<"define-machine">)
   return {
     ...{ ownerId, agentId: deps.agentId, hypervisor, name, title, shape, folder },
     ...(isolated && { isolated }),
+    ...(isolatedNetworks && { isolatedNetworks }),
     uuid: machineUuid(deps.agentId, ownerId),
     disks: disks.map((one) => ({ name: one.name, path: one.path, format: one.format })),
     bootDisk: disk,

@@ -8,6 +8,7 @@ import {
   MachineShape,
 } from "#shared/protocol/defined-machine.ts";
 import { AgentId, DiskName, OwnerId } from "#shared/protocol/ids.ts";
+import { type IsolatedNetwork, IsolatedNetworks } from "#shared/protocol/isolated-network.ts";
 
 /** Everything that a hypervisor has to know of a machine, and what is recorded of it before it is defined. */
 export const KeptMachine = DefinedMachine.extend({
@@ -18,6 +19,8 @@ export const KeptMachine = DefinedMachine.extend({
   shape: MachineShape,
   /** Its cards reach at most each other, wherever their links lead, until it is connected. */
   isolated: z.literal(true).optional(),
+  /** How it is asked while it is isolated. */
+  isolatedNetworks: IsolatedNetworks.optional(),
   /** The folder of the images; the agent's own. */
   folder: z.string(),
   /** Images in that folder. The boot disk is one of them. */
@@ -27,6 +30,15 @@ export const KeptMachine = DefinedMachine.extend({
     .max(256),
 });
 export type KeptMachine = z.infer<typeof KeptMachine>;
+
+/** Those in which the machine is asked as it is now; `undefined` if it is not isolated, or not asked. */
+export function networksToAskIn({
+  isolated,
+  isolatedNetworks,
+  shape: { cards },
+}: KeptMachine): IsolatedNetwork[] | undefined {
+  return isolated || cards.every(({ link }) => link.kind === "isolated") ? isolatedNetworks : undefined;
+}
 
 /** Cables that are out for less time than this may be in again before the system looks. */
 export const UNPLUGGED_MS = 1000;
@@ -79,6 +91,11 @@ export interface MachineKeeper {
    * it sees its cables plugged in again.
    */
   connect(machine: KeptMachine): Promise<void>;
+  /**
+   * The bridge of this host at which the cards of an isolated machine are, which is to be asked there. Throws
+   * `HypervisorFailedError` if it has none.
+   */
+  isolatedBridge(machine: KeptMachine): Promise<string>;
   /** Throws `HypervisorFailedError` if the machine has no console now. */
   openConsole(machine: KeptMachine): Promise<MachineConsole>;
   /**

@@ -193,10 +193,16 @@ test("a physical volume without LVM's tools is reported as a missing tool", asyn
   });
 });
 
-test("a target host reports its hypervisor, the room for images, and its check scripts", async () => {
+test("a target host reports its hypervisor, the room for images, its check scripts, and whether it can ask isolated machines", async () => {
   await inScratch(async (folder) => {
-    const target = { hypervisor: qemu, imagesPath: folder, checkScripts: async () => ["web"] };
-    const { hypervisor, images, checkScripts } = await inventoryOf(new LocalMachine(), { target });
+    let problem: string | undefined;
+    const target = {
+      ...{ hypervisor: qemu, imagesPath: folder, checkScripts: async () => ["web"] },
+      askerProblem: async () => problem,
+    };
+    const { hypervisor, images, checkScripts, isolatedChecks } = await inventoryOf(new LocalMachine(), {
+      target,
+    });
     expect(hypervisor).toMatchObject({
       kind: "qemu",
       version: expect.stringMatching(/^\d+\.\d+/),
@@ -204,5 +210,9 @@ test("a target host reports its hypervisor, the room for images, and its check s
     expect(images?.path).toBe(folder);
     expect(images?.freeBytes).toBeGreaterThan(0);
     expect(checkScripts).toEqual(["web"]);
+    expect(isolatedChecks).toEqual({});
+    problem = "ip is not installed";
+    const without = await inventoryOf(new LocalMachine(), { target });
+    expect(without.isolatedChecks).toEqual({ problem });
   });
 });

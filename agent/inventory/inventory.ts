@@ -30,7 +30,15 @@ export interface InventoryOptions {
   /** What a source server's fence keeps down, and what is known of that; absent on other machines. */
   fence?: { services: string[]; look: () => Promise<ListedService[] | undefined> } | undefined;
   /** What a target host has; absent on other machines. */
-  target?: { hypervisor: Hypervisor; imagesPath: string; checkScripts: () => Promise<string[]> } | undefined;
+  target?: TargetOptions | undefined;
+}
+
+interface TargetOptions {
+  hypervisor: Hypervisor;
+  imagesPath: string;
+  checkScripts: () => Promise<string[]>;
+  /** Why it cannot ask an isolated machine; `undefined` if it can. */
+  askerProblem: () => Promise<string | undefined>;
 }
 
 /**
@@ -94,13 +102,15 @@ async function collectFenced(
 
 async function collectTarget(
   machine: Machine,
-  { hypervisor, imagesPath, checkScripts }: NonNullable<InventoryOptions["target"]>,
-): Promise<Pick<Inventory, "hypervisor" | "images" | "checkScripts">> {
+  { hypervisor, imagesPath, checkScripts, askerProblem }: TargetOptions,
+): Promise<Pick<Inventory, "hypervisor" | "images" | "checkScripts" | "isolatedChecks">> {
   const freeBytes = await machine.freeBytes(imagesPath);
+  const problem = await askerProblem();
   return {
     hypervisor: await hypervisor.describe(machine),
     images: { path: imagesPath, freeBytes },
     checkScripts: await checkScripts(),
+    isolatedChecks: problem === undefined ? {} : { problem },
   };
 }
 

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { adaptationStore, adaptExecutor, forgetAdaptation, guestClone } from "../adapt/adapt-executor.ts";
 import { DISK_KEYS_FOLDER, diskKeysOf } from "../adapt/disk-key.ts";
+import { askerProblem, requireAsker } from "../answer/asker.ts";
 import { CHECK_SCRIPTS_FOLDER, findCheckScripts } from "../answer/check-script.ts";
 import { hostReach } from "../answer/reach.ts";
 import { agentApi } from "../cloud/agent-api.ts";
@@ -81,7 +82,7 @@ export const targetRole: Role = async (options) => {
     },
     records: new AgentRecords({ ...ownRecords, folder: "machines", schema: MachineRecord }),
     images: { require: (wanted) => images.require(wanted), remove: removeImages },
-    agentId,
+    ...{ requireAsker, agentId },
   };
   const diskKeys = (sourceId: string) => diskKeysOf(DISK_KEYS_FOLDER, sourceId);
   return {
@@ -118,6 +119,7 @@ function inventoryOf(
     target: {
       ...{ hypervisor, imagesPath: imagesDir },
       checkScripts: () => findCheckScripts(CHECK_SCRIPTS_FOLDER, log),
+      askerProblem: () => askerProblem(machine),
     },
   });
 }

@@ -74,6 +74,18 @@ export class CheckScriptMissingError extends CausewayError {
   }
 }
 
+/** A machine that is isolated cannot be asked over the network on that host. */
+export class IsolatedCheckUnavailableError extends CausewayError {
+  override readonly name = "IsolatedCheckUnavailableError";
+  readonly retryable = false;
+  readonly hint =
+    "Run the agent of the target host as root, with iproute2 and util-linux installed, restart it, and start over. Or have a cutover ask only after its commit: --answer-after-commit.";
+
+  constructor(where: string, why: string) {
+    super(`${where} cannot ask a machine while that is isolated: ${why}`);
+  }
+}
+
 /** Something answers there although the machine is off. The machine was not started. */
 export class AddressInUseError extends CausewayError {
   override readonly name = "AddressInUseError";

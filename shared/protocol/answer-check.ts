@@ -83,6 +83,13 @@ export function endpointOfCheck(check: SingleCheck): { host: string; port: numbe
   return { host: hostOf(url), port: port === "" ? (protocol === "https:" ? 443 : 80) : Number(port) };
 }
 
+/** What it asks, in one word: a URL, or an address with its port; `undefined` if it opens no connection. */
+export function endpointText(check: SingleCheck): string | undefined {
+  if (check.kind === "http") return check.url;
+  if (check.kind !== "tcp") return undefined;
+  return `${check.host.includes(":") ? `[${check.host}]` : check.host}:${check.port}`;
+}
+
 function urlProblem(text: string): string | undefined {
   const url = URL.parse(text);
   if (!url || url.port === "0") return "not a URL";

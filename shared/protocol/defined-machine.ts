@@ -1,7 +1,8 @@
 /** The virtual machine that a target host defines for the disks of a conversion. */
 import * as z from "zod";
-import { AnswerCheck } from "./answer-check.ts";
+import { AnswerCheck, MOST_CHECKS } from "./answer-check.ts";
 import { AgentId, DiskName, OwnerId } from "./ids.ts";
+import { LeftOutCheck } from "./isolated-network.ts";
 
 /** What runs the machine. */
 export const HypervisorKind = z.enum(["libvirt", "qemu"]);
@@ -107,7 +108,7 @@ export const machinePowerCommands = {
 
   /**
    * Switches the owner's machine on, unless it is on, and waits for its first answer. A machine that does not
-   * answer in time stays on.
+   * answer in time stays on. While it is isolated, it is asked in its isolated networks.
    */
   "bring-up-machine": {
     input: z.object({
@@ -116,8 +117,14 @@ export const machinePowerCommands = {
       timeoutSeconds: z.int().min(1).max(7200),
       /** The machine runs in place of this source, only under its lease, which the target host renews. */
       lease: z.object({ sourceId: AgentId, term: z.int().positive() }).optional(),
+      /** Whether a check whose name leads to another machine than this isolated one is left out. */
+      leavesOut: z.literal(true).optional(),
     }),
-    output: z.object({ machine: DefinedMachine, answer: MachineAnswer }),
+    output: z.object({
+      machine: DefinedMachine,
+      answer: MachineAnswer,
+      leftOut: z.array(LeftOutCheck).max(MOST_CHECKS).optional(),
+    }),
   },
 
   /**

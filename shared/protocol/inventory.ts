@@ -371,6 +371,8 @@ export const Inventory = z.strictObject({
   fencedUnits: z.array(ListedService).max(256).optional(),
   /** Target hosts only: the check scripts that can be run. Absent if the agent is older and does not say. */
   checkScripts: z.array(CheckScriptName).max(256).optional(),
+  /** Target hosts only: why it cannot ask isolated machines, if so. Absent if the agent is older. */
+  isolatedChecks: z.strictObject({ problem: z.string().max(500).optional() }).optional(),
   /** Windows only: the drive letters in use. */
   volumeLetters: z
     .array(z.string().regex(/^[A-Z]$/))

@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { DefinedMachine, HypervisorKind, MachineName, MachineShape } from "./defined-machine.ts";
 import { DiskName, disksOf } from "./ids.ts";
+import { IsolatedNetworks } from "./isolated-network.ts";
 import { ShownAdaptation, SourceDiskIdentity, WantedMachine } from "./wanted-machine.ts";
 import { ownedPoint, WrittenDisk } from "./written-disk.ts";
 
@@ -25,6 +26,8 @@ export const machineCommands = {
       systemDisks: z.array(DiskName).max(256),
       /** Until `connect-machine`, its cards reach at most each other, wherever their links lead. */
       isolated: z.literal(true).optional(),
+      /** How it is asked over the network while it is isolated; absent if it is not. */
+      isolatedNetworks: IsolatedNetworks.optional(),
       /** Whether only to say what would be defined. */
       dryRun: z.boolean(),
     }),

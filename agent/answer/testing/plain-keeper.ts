@@ -22,6 +22,10 @@ export class PlainKeeper {
     },
   });
 
+  /** At which its machine is while it is isolated. */
+  bridge = "";
+  isolatedBridge = async () => this.bridge;
+
   asKeeper(): MachineKeeper {
     return this as unknown as MachineKeeper;
   }

@@ -210,6 +210,16 @@ test("a machine whose memory the host saved is ended only at once, and is never 
   expect(names(virsh)[0]).toEqual([]);
 });
 
+test("an isolated machine is asked at the bridge of its isolated network", async () => {
+  const virsh = new MemoryLibvirt();
+  await virsh.addNetwork("production");
+  const libvirt = new Libvirt(virsh);
+  await libvirt.define(isolated);
+  expect(await libvirt.isolatedBridge(isolated)).toBe("virbr9");
+  await virsh.run(["net-destroy", isolated.uuid]);
+  await expect(libvirt.isolatedBridge(isolated)).rejects.toMatchObject({ name: "HypervisorFailedError" });
+});
+
 test("an isolated machine whose memory the host saved forgets it when it is connected, with the cards that lead nowhere", async () => {
   const { virsh, libvirt } = world();
   await virsh.addNetwork("production");

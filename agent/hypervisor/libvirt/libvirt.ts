@@ -152,6 +152,13 @@ export class Libvirt implements MachineKeeper {
     }
   }
 
+  async isolatedBridge({ uuid, name }: KeptMachine): Promise<string> {
+    const [, bridge] = /^Bridge:\s+(\S+)$/m.exec(await this.#virsh.run(["net-info", uuid])) ?? [];
+    if (bridge === undefined)
+      throw new HypervisorFailedError(`the isolated network of ${name} has no bridge`);
+    return bridge;
+  }
+
   async openConsole({ uuid }: KeptMachine): Promise<MachineConsole> {
     return openTtyConsole((await this.#virsh.run(["ttyconsole", "--domain", uuid])).trim());
   }

@@ -107,6 +107,7 @@ export class MemoryLibvirt implements Virsh {
     if (action === "dumpxml") return item.xml;
     if (action === "name") return `${item.name}\n`;
     if (action === "autostart") return "";
+    if (action === "info") return `Name:   ${item.name}\n${item.active ? "Bridge: virbr9\n" : ""}`;
     if (action === "qemu-monitor-command") return this.#tellMonitor(item);
     if (action === "start") return this.#switch(item, true);
     if (action === "destroy") return this.#switch(item, false);

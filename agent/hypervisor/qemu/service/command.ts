@@ -139,10 +139,19 @@ function cardArguments(machine: KeptMachine): string[] {
   ]);
 }
 
+/** The bridge at which the cards of an isolated machine are that is asked there. */
+export function isolatedBridgeName({ uuid }: Pick<KeptMachine, "uuid">): string {
+  return `${linkPrefix(uuid)}i`;
+}
+
 /** The links that the cards at bridges need, with names of their own. */
 export function tapsOf({ uuid, shape }: KeptMachine): Tap[] {
-  const prefix = createHash("sha256").update(uuid).digest("hex").slice(0, 8);
+  const prefix = linkPrefix(uuid);
   return shape.cards.flatMap(({ link }, index) =>
-    link.kind === "bridge" ? [{ name: `cw${prefix}n${index}`, bridge: link.bridge, vlan: link.vlan }] : [],
+    link.kind === "bridge" ? [{ name: `${prefix}n${index}`, bridge: link.bridge, vlan: link.vlan }] : [],
   );
+}
+
+function linkPrefix(uuid: string): string {
+  return `cw${createHash("sha256").update(uuid).digest("hex").slice(0, 8)}`;
 }

@@ -2,7 +2,14 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { Definition, KeptMachine } from "../../machine-keeper.ts";
 import { FREE_UIDS } from "../confinement.ts";
-import { type QemuCommand, qemuCommand, type ServiceHost, type Tap, tapsOf } from "./command.ts";
+import {
+  isolatedBridgeName,
+  type QemuCommand,
+  qemuCommand,
+  type ServiceHost,
+  type Tap,
+  tapsOf,
+} from "./command.ts";
 import { shellWord, unitPath, unitProse } from "./quoting.ts";
 
 /** How long a system has to shut down when the host does. */
@@ -30,7 +37,7 @@ export function serviceFiles(
     { name: join(folder, "run"), text: runScript(qemuCommand(machine, host), host, uidOf(machine.uuid)) },
     { name: join(folder, "stop"), text: stopScript(uidOf(machine.uuid)) },
     { name: join(folder, PLUG), text: plugScript(machine, taps) },
-    { name: join(folder, "unplug"), text: unplugScript(taps) },
+    { name: join(folder, "unplug"), text: unplugScript(machine, taps) },
     { name: unit, text: unitText(machine, folder, taps.length > 0) },
   ];
 }
@@ -86,17 +93,38 @@ function stopScript(uid: number): string {
  * May run again while the machine is on. An end that is not up passes nothing, not even to this host,
  * although the system on the other end sees a cable.
  */
-function plugScript({ uuid, isolated }: KeptMachine, taps: readonly Tap[]): string {
+function plugScript(machine: KeptMachine, taps: readonly Tap[]): string {
+  const { uuid, isolated, isolatedNetworks } = machine;
+  const own = isolatedBridgeName(machine);
+  const isAsked = isolated && isolatedNetworks !== undefined;
   return lines(
     "#!/bin/bash",
     // What fails is in the agent's message.
     "exec 2>&1",
     "set -eu",
+    ...(isAsked ? isolatedBridgeLines(own) : []),
     ...taps.flatMap(({ name, bridge, vlan }) => [
       `ip link show dev ${name} >/dev/null 2>&1 || ip tuntap add dev ${name} mode tap user ${uidOf(uuid)}`,
+      ...(isAsked ? [`ip link set dev ${name} master ${own} up`] : []),
       ...(isolated ? [] : connectLines(name, bridge, vlan)),
     ]),
+    ...(isolated ? [] : [`ip link delete dev ${own} 2>/dev/null || true`]),
   );
+}
+
+/**
+ * A bridge of the machine's cards alone, at which this host takes no part: it has no address there, answers
+ * neither ARP nor IPv6, and drops what comes from addresses that it would not look for there.
+ */
+function isolatedBridgeLines(name: string): string[] {
+  const set = (key: string, value: number) =>
+    `[ ! -e /proc/sys/net/${key} ] || echo ${value} >/proc/sys/net/${key}`;
+  return [
+    `ip link show dev ${name} >/dev/null 2>&1 || ip link add dev ${name} type bridge`,
+    set(`ipv6/conf/${name}/disable_ipv6`, 1),
+    set(`ipv4/conf/${name}/rp_filter`, 1),
+    `ip link set dev ${name} arp off up`,
+  ];
 }
 
 function connectLines(name: string, bridge: string, vlan: number | undefined): string[] {
@@ -110,8 +138,9 @@ function connectLines(name: string, bridge: string, vlan: number | undefined): s
   ];
 }
 
-function unplugScript(taps: readonly Tap[]): string {
-  return lines("#!/bin/bash", ...taps.map(({ name }) => `ip link delete dev ${name} 2>/dev/null`), "exit 0");
+function unplugScript(machine: KeptMachine, taps: readonly Tap[]): string {
+  const links = [...taps.map(({ name }) => name), isolatedBridgeName(machine)];
+  return lines("#!/bin/bash", ...links.map((name) => `ip link delete dev ${name} 2>/dev/null`), "exit 0");
 }
 
 function unitText(machine: KeptMachine, folder: string, needsNetwork: boolean): string {

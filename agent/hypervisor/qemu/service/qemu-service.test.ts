@@ -3,11 +3,13 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { constants, link, mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
-import { tmpdir } from "node:os";
+import { networkInterfaces, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { Asker } from "../../../answer/asker.ts";
+import { attachHttpNeighbour } from "../../../answer/testing/http-neighbour.ts";
 import type { KeptMachine } from "../../machine-keeper.ts";
 import { keptMachine } from "../../testing/kept-machine.ts";
 import { ScriptedSystemd } from "../../testing/scripted-systemd.ts";
@@ -184,6 +186,44 @@ describe.runIf(isRoot && makesBridges())("with real QEMU and a bridge", () => {
     await qemu.start(machine);
     await consoleText(1);
     expect(shown(tap())).toContain(`master ${bridge} `);
+  });
+
+  test("an isolated machine that is to be asked is at a bridge of its own, at which this host does not answer", async () => {
+    const isolatedNetworks = [{ gateway: "198.51.100.1", prefixLength: 24, addresses: ["198.51.100.7"] }];
+    const asked = { ...machine, isolated: true as const, isolatedNetworks };
+    await qemu.define(asked);
+    await qemu.start(asked);
+    await consoleText(1);
+    const own = await qemu.isolatedBridge(asked);
+    expect(shown(tap())).toMatch(new RegExp(`[<,]UP[,>].* master ${own} `));
+    {
+      using neighbour = await attachHttpNeighbour(own);
+      const [host] = Object.values(networkInterfaces()).flatMap(
+        (all) => all?.filter((one) => !one.internal && one.family === "IPv4") ?? [],
+      );
+      const within = ["nsenter", `--net=/proc/${neighbour.pid}/ns/net`];
+      execFileSync(within[0] ?? "", [
+        ...within.slice(1),
+        "ip",
+        "route",
+        "add",
+        `${host?.address}`,
+        "dev",
+        "eth0",
+      ]);
+      const ask = `timeout 3 bash -c 'echo >/dev/tcp/${host?.address}/1' 2>&1`;
+      const said = spawnSync(within[0] ?? "", [...within.slice(1), "sh", "-c", ask], { encoding: "utf8" });
+      expect(said.stdout).not.toContain("refused");
+      const known = execFileSync(within[0] ?? "", [...within.slice(1), "ip", "neigh", "show"]).toString();
+      expect(known).not.toMatch(/lladdr/);
+      await using asker = await Asker.start(own, isolatedNetworks, signal);
+      const check = { kind: "tcp", host: "198.51.100.7", port: 80 } as const;
+      const limits = { connectLimitMs: 3000, requestLimitMs: 3000 };
+      expect(await asker.refusal(check, "198.51.100.7", limits, signal)).toBeUndefined();
+    }
+    await qemu.connect(machine);
+    expect(shown(tap())).toContain(`master ${bridge} `);
+    await expect(qemu.isolatedBridge(asked)).rejects.toMatchObject({ name: "HypervisorFailedError" });
   });
 
   test("a bridge that has disappeared leaves the machine isolated, and the error says what failed", async () => {

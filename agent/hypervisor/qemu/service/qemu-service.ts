@@ -24,7 +24,7 @@ import {
 } from "../../machine-keeper.ts";
 import { ownWords } from "../../own-words.ts";
 import { findUefiFirmware } from "../uefi-firmware.ts";
-import { cardName } from "./command.ts";
+import { cardName, isolatedBridgeName } from "./command.ts";
 import { PLUG, serviceFiles, unitMark, unitName } from "./files.ts";
 import { localSystemctl, type Systemctl } from "./systemctl.ts";
 
@@ -110,6 +110,12 @@ export class QemuService implements MachineKeeper {
   async #setLinks(machine: KeptMachine, state: "on" | "off"): Promise<void> {
     const commands = machine.shape.cards.map((_, index) => `set_link ${cardName(index)} ${state}\n`);
     await this.#tellMonitor(machine, commands.join(""));
+  }
+
+  async isolatedBridge(machine: KeptMachine): Promise<string> {
+    const bridge = isolatedBridgeName(machine);
+    if (await isThere(`/sys/class/net/${bridge}/bridge`)) return bridge;
+    throw new HypervisorFailedError(`the isolated machine ${machine.name} has no bridge ${bridge}`);
   }
 
   async openConsole({ name }: KeptMachine): Promise<MachineConsole> {
