@@ -43,6 +43,8 @@ const PACKAGES = {
   "boot-image": ["debian-archive-keyring", "xz-utils"],
   // The test of the examples of hooks installs them. Of MariaDB, only what no service starts.
   databases: ["postgresql", "mariadb-server-core", "mariadb-client"],
+  // For a target host that systemd starts in a container. The tests and demos that need one install them.
+  host: [...MACHINES, "systemd-container"],
   // The test of the machines that stay installs them. It starts the daemons itself if there is no systemd.
   libvirt: [...MACHINES, "libvirt-daemon-system", "libvirt-clients", "systemd-container"],
   // The bench's part that compares with it installs it. It starts a kernel of this computer, and copies with

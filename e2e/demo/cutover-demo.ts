@@ -1,7 +1,6 @@
 import { LEDGER_END } from "../machines/disk/database-server.ts";
-import type { ProductionNetwork } from "../machines/production-network.ts";
 import { type CutoverReport, isCutOver, moveTimes, stateTimes } from "./cutover-report.ts";
-import { runCutoverDemo } from "./cutover-site.ts";
+import { type CutoverDemoOptions, type CutoverSite, runCutoverDemo } from "./cutover-site.ts";
 import { staysFenced } from "./fenced-source.ts";
 import { carryOut, leaveNothing, prepareCutover, rehearse, startStandby } from "./prepared-cutover.ts";
 import { type ProtectedDatabase, untilMoreRows } from "./protected-database.ts";
@@ -12,26 +11,26 @@ import { servedRows } from "./served-rows.ts";
  * compares the machine's rows with what the client knows, and cuts the source's power to see that it stays
  * fenced. If `keep` is set, or if it fails, the source's disks are kept; the new machine is always removed.
  */
-export function cutoverDemo({ keep }: { keep: boolean }): Promise<CutoverReport> {
+export function cutoverDemo(options: CutoverDemoOptions): Promise<CutoverReport> {
   const facts: CutoverReport = {
     ...{ ok: false, points: 0, outageSeconds: 0, states: [], proved: false, sourceFenced: false },
     ...{ parts: [], moveSeconds: 0, moveToBoot: 0 },
     ...{ rowsAcknowledged: 0, rowsFound: 0, rowsMissing: 0, seconds: 0, steps: [] },
   };
-  return runCutoverDemo(facts, { name: "cutover", keep, isProved: isCutOver }, (database, network) =>
-    protectAndCutOver(database, network, facts),
+  return runCutoverDemo(facts, { name: "cutover", ...options, isProved: isCutOver }, (database, site) =>
+    protectAndCutOver(database, site, facts),
   );
 }
 
 async function protectAndCutOver(
   database: ProtectedDatabase,
-  network: ProductionNetwork,
+  made: CutoverSite,
   facts: CutoverReport,
 ): Promise<void> {
   const { site, load, step } = database;
   facts.points = (await startStandby(database)).points;
-  await rehearse(database);
-  const id = await prepareCutover(database, network, ["--expect", LEDGER_END, "--prove"]);
+  await rehearse(database, made);
+  const id = await prepareCutover(database, made, ["--expect", LEDGER_END, "--prove"]);
   try {
     const cutover = await carryOut(database, id);
     facts.states = stateTimes(cutover);

@@ -12,6 +12,7 @@ test("the demo's help has its options, an example and its exit codes", () => {
     "--protect",
     "--recover",
     "--cutover",
+    "--hypervisor",
     "--fail",
     "--firmware",
     "--json FILE",
@@ -28,6 +29,8 @@ test.each([
   ["--recover", "--cutover"],
   ["--fail", "health-check"],
   ["--cutover", "--fail=anything"],
+  ["--hypervisor", "qemu"],
+  ["--cutover", "--hypervisor=xen"],
   ["--unknown"],
 ])("the demo refuses %s %s", (...args) => {
   expect(demo(...args)).toMatchObject({

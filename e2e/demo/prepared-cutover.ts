@@ -3,18 +3,20 @@ import { setTimeout as wait } from "node:timers/promises";
 import type { Cutover } from "#shared/protocol/cutover.ts";
 import type { Recovery } from "#shared/protocol/recovery.ts";
 import { LEDGER_END, PRODUCTION_ADDRESS } from "../machines/disk/database-server.ts";
-import type { ProductionNetwork } from "../machines/production-network.ts";
+import type { SystemdHost } from "../machines/systemd-host.ts";
 import { answered } from "../site/answered.ts";
 import type { Installation } from "../site/installation.ts";
+import type { CutoverSite } from "./cutover-site.ts";
 import { MinutePlan, POSTGRESQL, type ProtectedDatabase } from "./protected-database.ts";
 import { isTracked } from "./protection-runs.ts";
 
 /** How many recovery points the demos wait for before they prepare the cutover. */
 const POINTS = 3;
-const MACHINE = ["--hypervisor", "libvirt", "--software", "--adapt"];
 const LOOK_EVERY_MS = 1000;
 const LIMIT_MS = 1_800_000;
 const DAY_MS = 86_400_000;
+
+const machineOn = ({ hypervisor }: SystemdHost) => ["--hypervisor", hypervisor, "--software", "--adapt"];
 
 /** Protects the database with a standby on the target host, until it has some points. */
 export async function startStandby({
@@ -28,9 +30,12 @@ export async function startStandby({
 }
 
 /** Starts a machine on a test network, which tells the forecast how long that takes, and removes it. */
-export async function rehearse({ site, step }: ProtectedDatabase): Promise<void> {
+export async function rehearse(
+  { site, step }: ProtectedDatabase,
+  { host }: Pick<CutoverSite, "host">,
+): Promise<void> {
   const { installation, sourceId, targetId } = site;
-  const target = ["--target", targetId, "--test-network", ...MACHINE];
+  const target = ["--target", targetId, "--test-network", ...machineOn(host)];
   await step("recover it to a test network, and remove that machine", async () => {
     const words = ["recover", sourceId, ...target, "--expect", LEDGER_END, "--wait"];
     const { id } = (await installation.json(words)) as Recovery;
@@ -44,7 +49,7 @@ export async function rehearse({ site, step }: ProtectedDatabase): Promise<void>
  */
 export async function prepareCutover(
   { site, step }: ProtectedDatabase,
-  { bridge }: ProductionNetwork,
+  { network: { bridge }, host }: CutoverSite,
   options: readonly string[],
 ): Promise<string> {
   const { installation, sourceId, targetId } = site;
@@ -53,7 +58,7 @@ export async function prepareCutover(
   return step("prepare the cutover: its adaptation is computed on a clone", async () => {
     const { id } = (await installation.json([
       ...["cutover", "create", sourceId, "--target", targetId],
-      ...["--window", `${day(-1)}..${day(1)},00:00-00:00`, ...MACHINE, ...cards, ...options],
+      ...["--window", `${day(-1)}..${day(1)},00:00-00:00`, ...machineOn(host), ...cards, ...options],
       ...["--answer", `${PRODUCTION_ADDRESS}:${POSTGRESQL}`],
     ])) as Cutover;
     await untilCutover(installation, id, ({ state }) => state === "waiting");

@@ -1,7 +1,6 @@
 import { statSync } from "node:fs";
-import type { ProductionNetwork } from "../machines/production-network.ts";
 import { stateTimes } from "./cutover-report.ts";
-import { runCutoverDemo } from "./cutover-site.ts";
+import { type CutoverDemoOptions, type CutoverSite, runCutoverDemo } from "./cutover-site.ts";
 import { carryOut, leaveNothing, prepareCutover, startStandby } from "./prepared-cutover.ts";
 import { type MinutePlan, type ProtectedDatabase, untilMoreRows } from "./protected-database.ts";
 import { isTracked } from "./protection-runs.ts";
@@ -16,24 +15,24 @@ const CHECK = ["--expect", "THE DATABASE OF TOMORROW IS READY", "--answer-timeou
  * that the source serves again, and that its standby is followed with the changes only. If `keep` is set, or
  * if it fails, the source's disks are kept.
  */
-export function rollbackDemo({ keep }: { keep: boolean }): Promise<RollbackReport> {
+export function rollbackDemo(options: CutoverDemoOptions): Promise<RollbackReport> {
   const facts: RollbackReport = {
     ...{ ok: false, state: "unknown", outageSeconds: 0, states: [], sourceServes: false },
     ...{ rowsAcknowledged: 0, rowsFound: 0, rowsMissing: 0, seconds: 0, steps: [] },
   };
-  return runCutoverDemo(facts, { name: "rollback", keep, isProved: isRolledBack }, (database, network) =>
-    cutOverAndBack(database, network, facts),
+  return runCutoverDemo(facts, { name: "rollback", ...options, isProved: isRolledBack }, (database, site) =>
+    cutOverAndBack(database, site, facts),
   );
 }
 
 async function cutOverAndBack(
   database: ProtectedDatabase,
-  network: ProductionNetwork,
+  made: CutoverSite,
   facts: RollbackReport,
 ): Promise<void> {
   const { site, load, step } = database;
   const { plan } = await startStandby(database);
-  const id = await prepareCutover(database, network, CHECK);
+  const id = await prepareCutover(database, made, CHECK);
   try {
     const cutover = await carryOut(database, id);
     facts.states = stateTimes(cutover);

@@ -22,7 +22,7 @@ export class LibvirtHost {
     for (const folder of ["/var/log/libvirt", "/run/libvirt"]) mkdirSync(folder, { recursive: true });
     if (!existsSync("/run/libvirt/virtlogd-sock")) host.#start("virtlogd");
     if (!existsSync("/run/libvirt/libvirt-sock")) host.#start("libvirtd");
-    await untilLibvirt(() => run("virsh", VERSION_QUESTION));
+    await untilAnswered(() => run("virsh", VERSION_QUESTION));
     return host;
   }
 
@@ -35,8 +35,8 @@ export class LibvirtHost {
   }
 }
 
-/** Waits until libvirt answers `look`. */
-export async function untilLibvirt(look: () => Promise<unknown>): Promise<void> {
+/** Waits until the command that `look` runs succeeds: what it asks has just been started. */
+export async function untilAnswered(look: () => Promise<unknown>): Promise<void> {
   const deadline = performance.now() + START_LIMIT_MS;
   for (;;) {
     try {

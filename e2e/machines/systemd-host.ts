@@ -4,32 +4,40 @@ import { appendFileSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { run } from "./disk/command.ts";
-import { untilLibvirt, VERSION_QUESTION } from "./libvirt-host.ts";
+import type { HypervisorKind } from "#shared/protocol/defined-machine.ts";
+import { CommandFailedError, run } from "./disk/command.ts";
+import { untilAnswered, VERSION_QUESTION } from "./libvirt-host.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const SETUP = join(ROOT, "scripts/setup.mjs");
 const START_LIMIT_MS = 120_000;
 
 /**
- * A host beside this computer that systemd has started, with libvirt: a container. It has this computer's
- * programs and network, and what it writes elsewhere than in `folder` is gone with it.
+ * A host beside this computer that systemd has started: a container. It has this computer's programs and
+ * network, and what it writes elsewhere than in `folder` is gone with it.
  */
 export class SystemdHost implements AsyncDisposable {
   /** A command that follows these words runs on that host. */
   readonly enter: readonly string[];
+  /** What makes its machines. */
+  readonly hypervisor: HypervisorKind;
   readonly #container: ChildProcess;
   readonly #layer: string;
 
-  private constructor(container: ChildProcess, layer: string, init: number) {
+  private constructor(container: ChildProcess, layer: string, init: number, hypervisor: HypervisorKind) {
     this.#container = container;
+    this.hypervisor = hypervisor;
     this.#layer = layer;
     this.enter = ["nsenter", "--target", String(init), "--mount", "--pid", "--ipc", "--uts"];
   }
 
-  /** `folder`: both have it, at the same path. */
-  static async start(folder: string): Promise<SystemdHost> {
-    await run(process.execPath, [SETUP, "libvirt"]);
+  /**
+   * `folder`: both have it, at the same path. Without `hypervisor`, it has libvirt if that can be installed
+   * here, and plain QEMU otherwise.
+   */
+  static async start(folder: string, hypervisor?: HypervisorKind): Promise<SystemdHost> {
+    const chosen = hypervisor ?? (await hypervisorHere());
+    await run(process.execPath, [SETUP, chosen === "libvirt" ? "libvirt" : "host"]);
     // An overlay must not be on the file system that it covers.
     const layer = await mkdtemp("/dev/shm/causeway-host-");
     const [upper, work, root] = [join(layer, "upper"), join(layer, "work"), join(layer, "root")];
@@ -37,17 +45,15 @@ export class SystemdHost implements AsyncDisposable {
     const layers = `lowerdir=/,upperdir=${upper},workdir=${work}`;
     await run("mount", ["-t", "overlay", "overlay", "-o", layers, root]);
     // A container may make no groups of processes.
-    appendFileSync(join(root, "etc/libvirt/qemu.conf"), "cgroup_controllers = []\n");
+    if (chosen === "libvirt")
+      appendFileSync(join(root, "etc/libvirt/qemu.conf"), "cgroup_controllers = []\n");
     const nspawn = ["--pdeathsig", "TERM", "systemd-nspawn", ...words(root, folder)];
     // libvirt sets up its bridges below `/proc/sys`.
     const env = { ...process.env, SYSTEMD_NSPAWN_API_VFS_WRITABLE: "yes" };
     const container = spawn("setpriv", nspawn, { stdio: "ignore", env });
-    const host = new SystemdHost(container, layer, await initOf(container));
+    const host = new SystemdHost(container, layer, await initOf(container), chosen);
     try {
-      await untilLibvirt(async () => {
-        await host.#run("systemctl", "start", "libvirtd");
-        await host.#run("virsh", ...VERSION_QUESTION);
-      });
+      await host.#untilReady();
     } catch (error) {
       await host[Symbol.asyncDispose]();
       throw error;
@@ -70,9 +76,29 @@ export class SystemdHost implements AsyncDisposable {
     rmSync(this.#layer, { recursive: true });
   }
 
+  async #untilReady(): Promise<void> {
+    if (this.hypervisor === "libvirt")
+      await untilAnswered(async () => {
+        await this.#run("systemctl", "start", "libvirtd");
+        await this.#run("virsh", ...VERSION_QUESTION);
+      });
+    else await untilAnswered(() => this.#run("systemctl", "list-units", "--no-pager"));
+  }
+
   #run(...command: string[]): Promise<string> {
     const [program = "", ...rest] = [...this.enter, ...command];
     return run(program, rest);
+  }
+}
+
+async function hypervisorHere(): Promise<HypervisorKind> {
+  try {
+    await run(process.execPath, [SETUP, "libvirt"]);
+    return "libvirt";
+  } catch (error) {
+    if (!(error instanceof CommandFailedError)) throw error;
+    console.error("  libvirt cannot be installed here: plain QEMU runs the machine");
+    return "qemu";
   }
 }
 

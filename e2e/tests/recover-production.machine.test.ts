@@ -1,7 +1,7 @@
 /** A whole database server that has a standby is recovered: proved on a test network, then in production. */
 import { expect, test } from "vitest";
 import type { Recovery } from "#shared/protocol/recovery.ts";
-import { runCutoverDemo } from "../demo/cutover-site.ts";
+import { type CutoverSite, runCutoverDemo } from "../demo/cutover-site.ts";
 import { becomesFenced, staysFenced } from "../demo/fenced-source.ts";
 import { leaveNothing, startStandby } from "../demo/prepared-cutover.ts";
 import { POSTGRESQL, type ProtectedDatabase, untilMoreRows } from "../demo/protected-database.ts";
@@ -16,7 +16,9 @@ import { clockLead, DatabaseLoad, storedRows } from "../site/database-load.ts";
 import { until } from "../testing/until.ts";
 
 const LIMIT_MS = 5_400_000;
-const MACHINE = ["--hypervisor", "libvirt", "--software", "--adapt"];
+/** The test looks at libvirt's process, and how its guard pauses it. */
+const HYPERVISOR = "libvirt";
+const MACHINE = ["--hypervisor", HYPERVISOR, "--software", "--adapt"];
 /** The machine pauses within 65 s. */
 const PAUSE_LIMIT_SECONDS = 75;
 const START_LIMIT_SECONDS = 900;
@@ -39,8 +41,8 @@ test(
       ...{ ok: false, seconds: 0, steps: [], isSourceFenced: false, rowsServed: 0 },
       ...{ rowsAcknowledged: 0, rowsFound: 0, rowsMissing: 0, rowsTooLate: 0 },
     };
-    const demo = { name: "production", keep: false, isProved: () => true };
-    await runCutoverDemo(facts, demo, (...made) => proveAndRecover(...made, facts));
+    const demo = { name: "production", keep: false, isProved: () => true, hypervisor: HYPERVISOR } as const;
+    await runCutoverDemo(facts, demo, (database, made) => proveAndRecover(database, made, facts));
     console.error(JSON.stringify(facts, null, 1));
     expect(facts.failure).toBeUndefined();
     expect(facts.proof).toMatchObject({ outcome: "equal" });
@@ -53,8 +55,7 @@ test(
 
 async function proveAndRecover(
   database: ProtectedDatabase,
-  network: ProductionNetwork,
-  host: SystemdHost,
+  { network, host }: CutoverSite,
   facts: Facts,
 ): Promise<void> {
   const { site, load, port, step } = database;
