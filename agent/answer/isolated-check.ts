@@ -36,7 +36,7 @@ export async function isolatedRefusal(
   const address = found.addresses.find((one) => own.some((other) => isSameAddress(one, other)));
   if (address === undefined)
     return {
-      why: `${host} leads to ${found.addresses.join(", ")}, where the isolated machine is not`,
+      why: `${host} leads to ${found.addresses.join(", ")}, which is no address of the isolated machine`,
       isElsewhere: true,
     };
   const why = await asker.refusal(check, address, reach, signal);

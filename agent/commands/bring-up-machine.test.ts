@@ -1,8 +1,9 @@
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { loopbackReach } from "../answer/testing/loopback-reach.ts";
 import { PlainKeeper } from "../answer/testing/plain-keeper.ts";
 import type { KeptMachine, MachineKeeper } from "../hypervisor/machine-keeper.ts";
@@ -14,6 +15,11 @@ import { bringUpExecutor } from "./bring-up-machine.ts";
 import type { MachineDeps } from "./machine.ts";
 import { executionContext } from "./testing/execution-context.ts";
 import { noLeases } from "./testing/no-leases.ts";
+
+/** Some containers may not. */
+function canMakeBridges(): boolean {
+  return spawnSync("unshare", ["--net", "ip", "link", "add", "bridge0", "type", "bridge"]).status === 0;
+}
 
 const console_ = { kind: "console" } as const;
 
@@ -156,6 +162,25 @@ describe.runIf(process.getuid?.() === 0)("as root", () => {
     });
     expect(keeper.isOn).toBe(true);
   });
+
+  test.runIf(canMakeBridges())(
+    "a check that is about another machine than the isolated one is reported as left out",
+    async () => {
+      const keeper = new PlainKeeper();
+      keeper.bridge = `cwu${process.pid % 100_000}`;
+      execFileSync("ip", ["link", "add", keeper.bridge, "type", "bridge"]);
+      onTestFinished(() => void execFileSync("ip", ["link", "delete", keeper.bridge]));
+      const isolatedNetworks = [{ gateway: "198.51.100.1", prefixLength: 24, addresses: ["198.51.100.7"] }];
+      const bringUp = bringUpExecutor(depsOf(keeper, keptMachine({ isolatedNetworks })));
+      const check = { kind: "tcp" as const, host: "203.0.113.9", port: 443 };
+      const input = { ownerId: "cnv_1", check, timeoutSeconds: 60, leavesOut: true as const };
+      const why = "203.0.113.9 leads to 203.0.113.9, which is no address of the isolated machine";
+      expect(await bringUp(input, executionContext())).toMatchObject({
+        leftOut: [{ check: "203.0.113.9:443", why }],
+        answer: { reason: `203.0.113.9:443 was not asked in the isolated network: ${why}` },
+      });
+    },
+  );
 
   test("the first thing that a machine prints is not missed", async () => {
     const dirs = { unitsDir: join(dir, "units"), runtimeDir: join(dir, "run") };

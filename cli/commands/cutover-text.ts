@@ -1,6 +1,6 @@
 /** How a cutover is shown to people. */
 import { OUTAGE_PART_TITLES } from "#shared/domain/cutover/outage-parts.ts";
-import type { Cutover } from "#shared/protocol/cutover.ts";
+import type { Cutover, NetworkCheck } from "#shared/protocol/cutover.ts";
 import type { CutoverForecast } from "#shared/protocol/cutover-forecast.ts";
 import { whereaboutsInWords } from "#shared/protocol/machine.ts";
 import { quiesces } from "#shared/protocol/quiesce.ts";
@@ -40,6 +40,7 @@ export function describeCutover(cutover: Cutover): string {
       `  target host ${targetId} had no ${cutover.missingBridges.join(", ")} when its agent connected: make it before the window`,
     );
   lines.push(...describeIdentity(cutover.identity).map((line) => `  ${line}`));
+  lines.push(...(cutover.networkChecks ?? []).map((one) => `  ${describeNetworkCheck(one)}`));
   if (cutover.rehearsal) lines.push(`  rehearsal on a clone: ${describeRehearsal(cutover.rehearsal)}`);
   if (cutover.adapted) lines.push(`  ${describeAdapted(cutover.adapted)}`);
   if (cutover.proof) lines.push(...describeProof(cutover.proof).map((line) => `  ${line}`));
@@ -149,6 +150,13 @@ function describeStates({ states }: Cutover): string {
     return next ? `${name} ${duration(secondsBetween(at, next.at))}` : name;
   });
   return `states since ${states[0]?.at}: ${each.join(", ")}`;
+}
+
+function describeNetworkCheck({ check, beforeCommit, why = "" }: NetworkCheck): string {
+  if (beforeCommit === "yes") return `${check} must answer before the commit, and again after it`;
+  return beforeCommit === "by-name"
+    ? `${check} must answer after the commit, and before it ${oneLine(why)}`
+    : `${check} is asked only after the commit, when there is no way back: ${oneLine(why)}`;
 }
 
 function describeRehearsal({ state, isDefinable, changes, failure }: NonNullable<Cutover["rehearsal"]>) {

@@ -88,6 +88,30 @@ test("show lists the machine's disks with their format", async () => {
   );
 });
 
+test("create says of each check whether it is asked before the commit, and asks none before if it is not to", async () => {
+  const networkChecks = [
+    { check: "192.0.2.7:5432", beforeCommit: "yes" },
+    { check: "http://pine/", beforeCommit: "by-name", why: "only if the name leads there" },
+    { check: "192.0.2.8:22", beforeCommit: "no", why: "DHCP gives it" },
+  ];
+  answered = { ...shown, networkChecks };
+  const create = (...words: string[]) => {
+    const where = ["--target", "agt_2", "--window", "2030-01-05,22:00-02:00", ...machine];
+    return causeway("cutover", "create", "agt_1", ...where, ...words);
+  };
+  const { stdout } = await create("--answer", "192.0.2.7:5432");
+  expect(stdout).toContain("  192.0.2.7:5432 must answer before the commit, and again after it\n");
+  expect(stdout).toContain(
+    "  http://pine/ must answer after the commit, and before it only if the name leads there\n",
+  );
+  expect(stdout).toContain(
+    "  192.0.2.8:22 is asked only after the commit, when there is no way back: DHCP gives it\n",
+  );
+  await create("--answer", "192.0.2.7:5432", "--answer-after-commit");
+  expect(asked.map(({ body }) => (body as { asksIsolated?: boolean }).asksIsolated)).toEqual([true, false]);
+  expect((await create("--answer-after-commit")).code).toBe(2);
+});
+
 test("a cold cutover says so, and what restart and reading cost", async () => {
   const part = (name: string, seconds: number, measured: boolean) => ({
     ...{ part: name, seconds, low: 0, high: 2 * seconds, measured },

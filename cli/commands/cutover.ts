@@ -63,7 +63,11 @@ export const cutoverCreate: CliCommand = {
     ],
     [
       "--answer ADDRESS:PORT|URL",
-      "once its network is connected, it must also accept a connection there, or answer with a status from 200 to 299 (repeatable: all of them)",
+      "it must also accept a connection there, or answer with a status from 200 to 299: before the commit, as far as it can be asked while it is isolated, and once its network is connected (repeatable: all of them)",
+    ],
+    [
+      "--answer-after-commit",
+      "ask --answer only once its network is connected: for what needs other machines to answer",
     ],
     ANY_CERTIFICATE_HELP,
     ...API_HELP,
@@ -87,6 +91,7 @@ export const cutoverCreate: CliCommand = {
     quiesce: { type: "string" },
     accept: { type: "string", multiple: true },
     adapt: { type: "boolean" },
+    "answer-after-commit": { type: "boolean" },
   },
   positionals: ["SOURCE"],
   async run(call) {
@@ -95,6 +100,9 @@ export const cutoverCreate: CliCommand = {
     const expect = textOption(call, "expect");
     const [first, ...others] = networkChecks(call, CREATE);
     const check = first && allOf(first, others, CREATE);
+    const asksIsolated = call.values["answer-after-commit"] !== true;
+    if (!asksIsolated && !check)
+      throw new UsageError("--answer-after-commit is about an --answer: name one", CREATE);
     const script = checkScript(call, CREATE);
     const format = choiceOption(call, "format", DiskFormat.options, CREATE);
     const quiesce = choiceOption(call, "quiesce", Quiesce.options, CREATE);
@@ -109,7 +117,7 @@ export const cutoverCreate: CliCommand = {
         ...proveFields(call, CREATE),
         ...(expect === undefined ? {} : { expect }),
         ...(script === undefined ? {} : { script }),
-        ...(check === undefined ? {} : { check }),
+        ...(check === undefined ? {} : { check, asksIsolated }),
       },
       idempotencyKey: randomUUID(),
     });

@@ -13,7 +13,15 @@ import { servedRows } from "./served-rows.ts";
  */
 export function cutoverDemo(options: CutoverDemoOptions): Promise<CutoverReport> {
   const facts: CutoverReport = {
-    ...{ ok: false, points: 0, outageSeconds: 0, states: [], proved: false, sourceFenced: false },
+    ...{
+      ok: false,
+      points: 0,
+      outageSeconds: 0,
+      states: [],
+      proved: false,
+      askedIsolated: false,
+      sourceFenced: false,
+    },
     ...{ parts: [], moveSeconds: 0, moveToBoot: 0 },
     ...{ rowsAcknowledged: 0, rowsFound: 0, rowsMissing: 0, seconds: 0, steps: [] },
   };
@@ -35,6 +43,9 @@ async function protectAndCutOver(
     const cutover = await carryOut(database, id);
     facts.states = stateTimes(cutover);
     Object.assign(facts, moveTimes(cutover.outageParts ?? []));
+    const asked = cutover.networkChecks?.map(({ beforeCommit }) => beforeCommit);
+    const isAnswered = cutover.outageParts?.some(({ part }) => part === "isolated-answer") === true;
+    facts.askedIsolated = isAnswered && asked?.every((when) => when === "yes") === true;
     facts.proved = cutover.proof?.outcome === "equal";
     if (cutover.forecast) facts.forecast = cutover.forecast;
     if (cutover.state !== "completed")

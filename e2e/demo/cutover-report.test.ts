@@ -3,7 +3,7 @@ import { type CutoverReport, describeCutOver, isCutOver, moveTimes, stateTimes }
 
 const cutOver: CutoverReport = {
   ...{ ok: true, seconds: 1800, steps: [{ name: "causeway cutover go cut_1", seconds: 301 }] },
-  ...{ points: 3, outageSeconds: 200, proved: true, sourceFenced: true },
+  ...{ points: 3, outageSeconds: 200, proved: true, askedIsolated: true, sourceFenced: true },
   ...{ rowsAcknowledged: 70, rowsFound: 71, rowsMissing: 0 },
   forecast: { outageSeconds: 190, low: 150, high: 250, basis: "measured", parts: [] },
   states: [{ name: "pre-sync", seconds: 30 }],
@@ -46,6 +46,7 @@ test.each<[string, Partial<CutoverReport>]>([
   ["an outage longer than the forecast", { outageSeconds: 251 }],
   ["an outage shorter than the forecast", { outageSeconds: 149 }],
   ["a clone whose files are not known to be equal", { proved: false }],
+  ["a machine that was asked only after the commit", { askedIsolated: false }],
   ["a source that serves again after a power cut", { sourceFenced: false }],
   ["a failure", { failure: "the computer is too slow" }],
 ])("%s is no cutover", (_, change) => {

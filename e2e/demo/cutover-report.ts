@@ -18,6 +18,8 @@ export interface CutoverReport extends DemoOutcome, ServedRows {
   points: number;
   /** Whether files that a guest read on a clone before the window are as the source's kernel reads them. */
   proved: boolean;
+  /** Whether the machine answered over the network before the commit, while it was isolated. */
+  askedIsolated: boolean;
   /** As of the moment in which the cutover began. */
   forecast?: Pick<CutoverForecast, "outageSeconds" | "low" | "high" | "basis" | "parts">;
   states: CutoverStateTime[];
@@ -37,6 +39,7 @@ const PROOFS: Proofs<CutoverReport> = [
   ...SERVED_ROWS_PROOFS,
   ["the outage was as long as the forecast said", isAsForecast],
   ["files of a clone are as the source's kernel reads them", ({ proved }) => proved],
+  ["the machine answered over the network while it was isolated", ({ askedIsolated }) => askedIsolated],
   ["the source is fenced, also after a power cut", ({ sourceFenced }) => sourceFenced],
 ];
 

@@ -1,11 +1,11 @@
 /** Machines that stay, in this host's real libvirt: defined, started, seen on their console, and removed. */
 import { once } from "node:events";
 import { createReadStream } from "node:fs";
-import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { Asker } from "#agent/answer/asker.ts";
 import { attachHttpNeighbour } from "#agent/answer/testing/http-neighbour.ts";
-import { SCRIPT_PATH } from "#agent/hooks/run-script.ts";
 import { Libvirt } from "#agent/hypervisor/libvirt/libvirt.ts";
 import type { KeptMachine } from "#agent/hypervisor/machine-keeper.ts";
 import { QemuService } from "#agent/hypervisor/qemu/service/qemu-service.ts";
@@ -147,21 +147,19 @@ test("a machine with the same name that another user defined stays as it is", as
   }
 });
 
-test("the example of a check script asks what is in a machine's isolated network, which this host does not reach", async () => {
+test("what is in a machine's isolated network is asked there, and this host does not reach it", async () => {
   await libvirt.define(machine);
   await libvirt.start(machine);
-  const bridge = /Bridge:\s+(\S+)/.exec(await virsh("net-info", `${NAME}-isolated`))?.[1] ?? "";
+  const bridge = await libvirt.isolatedBridge(machine);
   using _ = await attachHttpNeighbour(bridge);
-  const script = join(folder, "web");
-  await copyFile(join(import.meta.dirname, "../../agent/answer/examples/isolated-http"), script);
+  const network = { gateway: "198.51.100.1", prefixLength: 24, addresses: ["198.51.100.7"] };
+  await using asker = await Asker.start(bridge, [network], signal);
   const ask = (path: string) => {
-    const settings = `url=http://198.51.100.7${path}\naddress=198.51.100.1/24\n`;
-    return writeFile(`${script}.settings`, settings).then(() =>
-      runTool("env", "-i", `PATH=${SCRIPT_PATH}`, `CAUSEWAY_MACHINE=${NAME}`, script),
-    );
+    const check = { kind: "http", url: `http://198.51.100.7${path}`, certificate: "verified" } as const;
+    return asker.refusal(check, "198.51.100.7", { connectLimitMs: 3000, requestLimitMs: 10_000 }, signal);
   };
-  await ask("/200");
-  await expect(ask("/503")).rejects.toThrow("status 503");
+  expect(await ask("/200")).toBeUndefined();
+  expect(await ask("/503")).toBe("status 503");
   await expect(runTool("curl", "--max-time", "2", "http://198.51.100.7/200")).rejects.toThrow();
 });
 

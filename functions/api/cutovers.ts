@@ -3,6 +3,7 @@ import { rehearsalOf } from "#shared/domain/cutover/rehearsal.ts";
 import { saidOf } from "#shared/domain/cutover/said.ts";
 import { approvedCutover, editedCutover, goneCutover, heldCutover } from "#shared/domain/cutover/start.ts";
 import { cutoverOf } from "#shared/domain/cutover/view.ts";
+import { askedChecks } from "#shared/domain/isolated-checks.ts";
 import { missingBridges } from "#shared/domain/missing-bridges.ts";
 import { timesOf } from "#shared/domain/protection/plan-view.ts";
 import type { Cutover } from "#shared/protocol/cutover.ts";
@@ -147,7 +148,8 @@ async function shown(cutover: CutoverRecord, deps: CutoverDeps): Promise<Cutover
     ? await waitingOf(cutover, deps)
     : await outageSoFar(cutover, commands, deps.store);
   const disks = cutoverAsMachineOwner(cutover, commands).images?.slice();
-  const details = { rehearsal: rehearsalOf(cutover, commands), copying, disks, ...more };
+  const networkChecks = askedChecks(cutover.networkChecks, commands);
+  const details = { rehearsal: rehearsalOf(cutover, commands), copying, disks, networkChecks, ...more };
   return cutoverOf({ ...cutover, ...saidOf(cutover, commands), forecast }, deps.clock.now(), details);
 }
 

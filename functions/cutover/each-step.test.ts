@@ -11,9 +11,9 @@ interface Step {
 }
 
 const SYNC: Step[] = [{ command: "take-recovery-point" }, { command: "apply-to-standby" }];
-const CHECK: Step[] = ["clone-standby", "define-machine", "adapt-machine", "bring-up-machine"].map(
-  (command) => ({ command }),
-);
+const CHECK: Step[] = [
+  ...["clone-standby", "define-machine", "adapt-machine", "bring-up-machine", "bring-up-machine isolated"],
+].map((command) => ({ command }));
 const COMMIT: Step[] = [{ command: "set-fence lasting" }, { command: "connect-machine" }];
 const again = (steps: Step[]) => steps.map(({ command }) => ({ command, nth: 2 }));
 

@@ -5,6 +5,7 @@ import { scriptLack } from "#shared/domain/cutover/new-cutover.ts";
 import { rehearsalOf } from "#shared/domain/cutover/rehearsal.ts";
 import { type DatedForecast, deadlineIn } from "#shared/domain/cutover/start.ts";
 import { openingFrom } from "#shared/domain/cutover/window.ts";
+import { askerLack } from "#shared/domain/isolated-checks.ts";
 import { serviceLack } from "#shared/domain/listed-services.ts";
 import type { RunRecord } from "#shared/domain/protection/run.ts";
 import { secondsBetween } from "#shared/seconds-between.ts";
@@ -42,6 +43,7 @@ export async function freshForecast(
   const question = {
     ...{ quiesce: cutover.quiesce, bytesToScan: await bytesInUse(cutover, completed, store) },
     ...{ adapts: cutover.adaptation !== undefined, switchesOff: cutover.switchSourceOff },
+    ...{ answersIsolated: cutover.isolatedCheck !== undefined },
     ...{ answers: cutover.check !== undefined, secondsLeft },
   };
   const forecast = { ...forecastCutover(history, question), at };
@@ -57,14 +59,17 @@ function rehearsalAdvice(cutover: CutoverRecord, commands: readonly CommandRecor
   return `It failed on a clone: ${failure.message}. ${failure.hint} ${again}`;
 }
 
-/** What was there when the cutover was created may have been removed since: a service, the check script. */
+/** What was there when the cutover was created may have been removed since: a service, a script, a tool. */
 async function lackAdvice(
-  { sourceId, targetId, script }: CutoverRecord,
+  { sourceId, targetId, script, isolatedCheck }: CutoverRecord,
   { agents }: Store,
 ): Promise<string | undefined> {
   const source = await agents.find(sourceId);
-  const target = script === undefined ? undefined : await agents.find(targetId);
-  const lack = serviceLack(sourceId, source?.inventory ?? {}) ?? scriptLack(script, target);
+  const target = await agents.find(targetId);
+  const lack =
+    serviceLack(sourceId, source?.inventory ?? {}) ??
+    scriptLack(script, target) ??
+    (isolatedCheck && askerLack(target));
   return lack && `It would not succeed: ${lack.message}. ${lack.hint}`;
 }
 

@@ -24,6 +24,7 @@ const PARTS: readonly { part: FixedPart; commands: readonly string[] }[] = [
   { part: "define", commands: ["define-machine"] },
   { part: "adapt", commands: ["adapt-machine"] },
   { part: "boot", commands: ["bring-up-machine"] },
+  { part: "isolated-answer", commands: ["bring-up-machine isolated"] },
   { part: "switch-off", commands: ["switch-off"] },
   { part: "connect", commands: ["set-fence lasting", "connect-machine"] },
   { part: "answer", commands: ["bring-up-machine connected"] },

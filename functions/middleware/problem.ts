@@ -12,6 +12,7 @@ const statuses: Readonly<Record<string, { status: number; title: string }>> = {
   CutoverEditedError: { status: 409, title: "Changed by another request" },
   LeaseEndedError: { status: 409, title: "The lease has ended" },
   CheckScriptMissingError: { status: 409, title: "Not possible in this state" },
+  IsolatedCheckUnavailableError: { status: 409, title: "Not possible in this state" },
   FencedServiceMissingError: { status: 409, title: "Not possible in this state" },
   NothingFencedError: { status: 409, title: "Not possible in this state" },
   SourceAgentOutdatedError: { status: 409, title: "Not possible in this state" },

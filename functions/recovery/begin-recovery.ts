@@ -54,13 +54,13 @@ async function admit(
   { id, sourceId, requestedBy }: { id: string; sourceId: string; requestedBy: string },
   { store, clock }: BeginDeps,
 ): Promise<RecoveryRecord> {
-  requireServing(await store.agents.find(request.targetId), "target", request.targetId);
+  const target = requireServing(await store.agents.find(request.targetId), "target", request.targetId);
   const source = requireRole(await store.agents.find(sourceId), "source", sourceId);
   const point = await pointOf(request, sourceId, store);
   const plan = source.planId === undefined ? undefined : await store.plans.find(source.planId);
   const lease = await store.leases.get(sourceId);
   const now = timestamp(clock);
-  const recovery = newRecovery(request, { id, point, source, plan, lease, requestedBy, now });
+  const recovery = newRecovery(request, { id, point, source, target, plan, lease, requestedBy, now });
   if (recovery.network === "production") {
     requireAway(source, now);
     await requireAlone(sourceId, store);

@@ -65,6 +65,8 @@ export class CutoverSite {
   compared: object = {};
   /** Whether its agent is new enough to sign that. */
   signs = true;
+  /** What the target host says of the isolated machine that it asked, besides the ordinary. */
+  asked: object = {};
   /** Bytes that each run finds changed, in order; the last for all further ones. */
   changes: number[] = [1024];
   readonly commands: string[] = [];
@@ -310,9 +312,11 @@ export class CutoverSite {
         this.#requireOne();
         return { ...answer, power: this.machine.isOn ? "on" : "off" };
       case "bring-up-machine":
+        if (input.leavesOut && this.machine.isConnected)
+          throw new Error("a machine is asked before the commit that a client reaches");
         this.machine.isOn = true;
         this.#requireOne();
-        return answer;
+        return { ...answer, ...(input.leavesOut ? this.asked : {}) };
       case "power-machine":
         this.machine.isOn = input.power === "on";
         return answer;

@@ -20,7 +20,8 @@ export async function addSiteRecords(
   { plan, isRestartable }: { plan: object; isRestartable: boolean },
 ): Promise<void> {
   const { store, clock } = world;
-  const facts = { hostname: "pine", disks: [aDisk("vda")], fencedServices: ["db.service"] };
+  const { network } = restartable;
+  const facts = { hostname: "pine", disks: [aDisk("vda")], fencedServices: ["db.service"], network };
   const inventory = anInventory({ ...facts, ...(isRestartable ? restartable : {}) });
   const { certificateId, certificatePem } = await sourceDevice();
   const target = { certificatePem: (await targetDevice()).certificatePem };

@@ -108,10 +108,15 @@ function definedShape(commands: readonly CommandRecord[]): MachineShape | undefi
   return commandKinds["define-machine"].input.safeParse(done.input).data?.shape;
 }
 
-function wantedCards(
-  { cards }: AdaptedShape,
+/**
+ * The machine's cards, each with the source's port whose place it takes. `ports`: the names of the ports in
+ * the cards' order; if absent, those whose addresses the cards have, and then those that are in use. Throws
+ * `InvalidInputError` for a port that the source does not have.
+ */
+export function wantedCards(
+  { cards }: Pick<MachineShape, "cards">,
   ports: readonly string[] | undefined,
-  inventory: Inventory | undefined,
+  inventory: Pick<Inventory, "network"> | undefined,
 ): WantedMachine["cards"] {
   const all = (inventory?.network.interfaces ?? []).filter(
     (port) => port.kind === "ethernet" && hardwareAddressOf(port) !== undefined,
@@ -131,7 +136,10 @@ function wantedCards(
 const addressOf = (port: NetworkInterface): string => (hardwareAddressOf(port) ?? "").toLowerCase();
 
 /** It has addresses, or is a part of what has: a bond, a bridge, a VLAN. */
-function isInUse({ name, addresses, master }: NetworkInterface, inventory: Inventory | undefined): boolean {
+function isInUse(
+  { name, addresses, master }: NetworkInterface,
+  inventory: Pick<Inventory, "network"> | undefined,
+): boolean {
   const isParent = inventory?.network.interfaces.some(({ vlan }) => vlan?.parent === name) === true;
   return addresses.length > 0 || master !== undefined || isParent;
 }

@@ -19,6 +19,7 @@ import { requireBootable } from "./bootable-point.ts";
 import type { CommandRecord } from "./command.ts";
 import type { CommandOwner } from "./command-owner.ts";
 import { requireRunning } from "./conversion.ts";
+import { askerLack, isolatedChecks } from "./isolated-checks.ts";
 import { LeaseRecord } from "./lease.ts";
 import { definedDisks, type MachineOwner, plannedMachine } from "./machine.ts";
 import type { PlanRecord } from "./protection/plan.ts";
@@ -75,8 +76,9 @@ export function newestSoundPoint(points: readonly RecoveryPoint[]): RecoveryPoin
 /**
  * Throws `WrongStateError` if the point was pruned, or if it is unknown on which hardware it boots, and
  * `InvalidInputError` if it is another source's, if the machine is to have what the source's inventory does
- * not, or a card that leads out of a test network, if it could never answer, or if a system that is not
- * adapted is to get a new identity.
+ * not, or a card that leads out of a test network, if it could never answer, or not be asked there, or if a
+ * system that is not adapted is to get a new identity; and `IsolatedCheckUnavailableError` if its target host
+ * cannot ask it there.
  */
 export function newRecovery(
   request: NewRecovery,
@@ -84,6 +86,7 @@ export function newRecovery(
     id: string;
     point: RecoveryPoint;
     source: AgentRecord;
+    target: AgentRecord;
     /** The one that protects the source. */
     plan: PlanRecord | undefined;
     lease: LeaseRecord;
@@ -91,7 +94,7 @@ export function newRecovery(
     now: string;
   },
 ): RecoveryRecord {
-  const { id, point, source, plan, lease, requestedBy, now } = given;
+  const { id, point, source, target, plan, lease, requestedBy, now } = given;
   requireFitting(request, point, source);
   const names = point.disks.map(({ name }) => name);
   const { targetId, network, check, answerTimeoutSeconds, format } = request;
@@ -110,7 +113,7 @@ export function newRecovery(
     standbyPlanId: isAtPoint && (format ?? STANDBY_FORMAT) === STANDBY_FORMAT ? plan.id : undefined,
     disks: point.disks.map(({ name, sizeBytes }) => ({ name, sizeBytes })),
     ...{ format, firmware },
-    planned: { ...planned, ...isolated },
+    planned: { ...planned, ...isolated, ...isolatedOf(request, { planned, source, target }) },
     adaptation: adaptationOf(request, planned, point, source),
     prove: proofOf(request, point, source),
     leaseBefore: network === "production" ? { state: lease.state, term: lease.term } : undefined,
@@ -126,6 +129,35 @@ function adaptationOf(
 ): RecoveryRecord["adaptation"] {
   const purpose = request.network === "production" ? "production" : "drill";
   return askedAdaptation(request, purpose, { shape, disks, inventory });
+}
+
+/**
+ * How the machine is asked on the test network. Throws `InvalidInputError` if it cannot be asked everything
+ * there, and `IsolatedCheckUnavailableError` if its target host cannot ask it.
+ */
+function isolatedOf(
+  { network, check }: NewRecovery,
+  given: {
+    planned: Pick<RecoveryRecord["planned"], "hypervisor" | "shape">;
+    source: AgentRecord;
+    target: AgentRecord;
+  },
+): Pick<RecoveryRecord["planned"], "isolatedNetworks"> {
+  if (network === "production" || !needsNetwork(check)) return {};
+  const { hypervisor, shape } = given.planned;
+  const { inventory } = given.source;
+  const { networks, shown } = isolatedChecks(check, { hypervisor, cards: shape.cards, inventory });
+  const problems = shown.filter(({ beforeCommit }) => beforeCommit === "no");
+  if (problems.length > 0)
+    throw new InvalidInputError(
+      problems.map((one) => ({
+        path: "check",
+        message: `${one.check} cannot be asked on the test network: ${one.why}`,
+      })),
+    );
+  const lack = askerLack(given.target);
+  if (lack) throw lack;
+  return { isolatedNetworks: networks };
 }
 
 /** Throws `InvalidInputError` in production, where the source is off, and what `requireProvable` throws. */

@@ -4,9 +4,9 @@ import * as z from "zod";
 /**
  * What happens between the source's last answer and the first one of the machine that replaces it, in order.
  * `boot-environment` and `scan`, in place of `capture`: only if the last copy is made there, by reading all
- * disks. `boot`: until its health checks have passed.
- * `switch-off`: only if the source is to shut down. `answer`: only if the machine is also to answer on its
- * network.
+ * disks. `boot`: until its console and script have said that it is up. `isolated-answer`: only if the machine
+ * is also asked while it is isolated. `switch-off`: only if the source is to shut down. `answer`: only if the
+ * machine is also to answer on its network.
  */
 export const OutagePart = z.enum([
   "quiesce",
@@ -18,6 +18,7 @@ export const OutagePart = z.enum([
   "define",
   "adapt",
   "boot",
+  "isolated-answer",
   "switch-off",
   "connect",
   "answer",

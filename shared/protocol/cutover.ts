@@ -2,7 +2,7 @@
  * Cutovers: a source makes way for a machine on a target host, inside a window, with a way back until commit.
  */
 import * as z from "zod";
-import { AnswerCheck, CheckScriptName } from "./answer-check.ts";
+import { AnswerCheck, CheckScriptName, MOST_CHECKS } from "./answer-check.ts";
 import { DiskFormat, Failure, Progress, Timestamp } from "./common.ts";
 import { CutoverForecast, OutagePart } from "./cutover-forecast.ts";
 import { CutoverWindows } from "./cutover-window.ts";
@@ -71,6 +71,11 @@ export const NewCutover = z.strictObject({
   script: CheckScriptName.optional(),
   /** What must also answer once the machine's network is connected. */
   check: AnswerCheck.optional(),
+  /**
+   * Whether it must also answer before the commit, while the machine is isolated, as far as it can be asked
+   * then. What needs other machines for its answer cannot.
+   */
+  asksIsolated: z.boolean().default(true),
   marginSeconds: editable.marginSeconds.default(120),
   quiesceTimeoutSeconds: editable.quiesceTimeoutSeconds.default(300),
   answerTimeoutSeconds: editable.answerTimeoutSeconds.default(900),
@@ -107,6 +112,17 @@ export type CutoverState = z.infer<typeof CutoverState>;
 /** Why the cutover makes a run of the protection plan. */
 export const SyncPhase = z.enum(["baseline", "pre-sync", "final-sync"]);
 export type SyncPhase = z.infer<typeof SyncPhase>;
+
+/** One of the checks of the network, and whether it is also asked before the commit. */
+export const NetworkCheck = z.object({
+  /** What is asked: an address with its port, or a URL. */
+  check: z.string(),
+  /** `by-name`: if its name leads to the machine. */
+  beforeCommit: z.enum(["yes", "by-name", "no"]),
+  /** Why it is asked only after the commit, or may be. */
+  why: z.string().optional(),
+});
+export type NetworkCheck = z.infer<typeof NetworkCheck>;
 
 const By = z.object({ by: z.string(), at: Timestamp });
 
@@ -164,6 +180,11 @@ export const Cutover = z.object({
    * absent in lists, and if there are none.
    */
   missingBridges: z.array(z.string()).optional(),
+  /**
+   * What must answer once the machine's network is connected; absent in lists, and if there is nothing of the
+   * kind.
+   */
+  networkChecks: z.array(NetworkCheck).max(MOST_CHECKS).optional(),
   /** For how many seconds files of the source were to be read; absent if none are compared. */
   proveSeconds: ProofBudget.optional(),
   /** What the comparison of files found, before the cutover could begin; absent until then. */

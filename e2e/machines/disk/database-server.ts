@@ -6,6 +6,8 @@ const FOLDER = "etc/postgresql/15/main";
 export const PRODUCTION_ADDRESS = "198.51.100.10";
 const ACCESS = `${FOLDER}/pg_hba.conf`;
 const ON_SECOND_CARD = `${PRODUCTION_ADDRESS}/24 dev eth1`;
+/** A cutover asks its isolated machine in the place of this network's gateway. */
+const GATEWAY = "203.0.113.0/24 via 198.51.100.1 dev eth1";
 
 /** What the console shows after the rows of the table `ledger`, after each start. */
 export const LEDGER_END = "LEDGER REPORTED";
@@ -55,6 +57,7 @@ export const productionDatabaseServer: Software = {
       "RemainAfterExit=yes",
       "ExecStart=ip link set eth1 up",
       `ExecStart=ip address add ${ON_SECOND_CARD}`,
+      `ExecStart=ip route replace ${GATEWAY}`,
       `ExecStop=ip address delete ${ON_SECOND_CARD}`,
       // The machine in this one's place has a card with the same hardware address.
       "ExecStop=ip link set eth1 down",

@@ -61,6 +61,7 @@ const COMMANDS = [
   ...["set-fence up", "set-fence down", "take-recovery-point", "apply-to-standby", "clone-standby"],
   ...["define-machine", "bring-up-machine", "connect-machine", "power-machine off", "remove-machine"],
   ...["set-fence lasting", "switch-off", "adapt-machine"],
+  ...["bring-up-machine isolated", "bring-up-machine connected"],
 ];
 /** Those before the window, of a cutover that adapts its system. */
 const REHEARSAL = ["clone-standby", "define-machine", "adapt-machine", "release"].map(
@@ -74,7 +75,7 @@ const RESTARTS = [
 /** Those of the outage, and of the way back. */
 const OUTAGE = [
   ...["set-fence up", "clone-standby", "define-machine", "bring-up-machine", "connect-machine"],
-  ...["power-machine off", "set-fence down"],
+  ...["bring-up-machine isolated", "power-machine off", "set-fence down"],
 ];
 const FUNCTIONS = [
   ...["AwaitCutoverStart", "StartCutover", "BeginCutoverRun", "EndCutoverRun", "RollBackCutover"],

@@ -131,11 +131,12 @@ export class ModelTarget extends ModelAgent {
   }
 
   async #bringUp(
-    { ownerId, lease, timeoutSeconds }: CommandInput<"bring-up-machine">,
+    { ownerId, lease, timeoutSeconds, leavesOut }: CommandInput<"bring-up-machine">,
     isGone: () => boolean,
   ): Promise<void> {
     const machine = this.#machine(ownerId);
     if (!lease) throw new Error("it would run without a lease");
+    if (leavesOut && machine.isConnected) throw new Error("it is asked before the commit, and connected");
     const { term } = lease;
     const before = machine.lease?.holding;
     if (before && (before.term > term || (before.term === term && before.isClosed)))

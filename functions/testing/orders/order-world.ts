@@ -49,7 +49,10 @@ export class OrderWorld {
     await world.#continue();
     const { quiesce, mode, needsApproval, adapt, switchSourceOff, windowEnd: to } = conditions;
     const windows = [{ firstDay: "2030-01-01", from: "01:00", to, timeZone: "UTC" }];
-    world.id = await world.site.request({ quiesce, mode, needsApproval, adapt, switchSourceOff, windows });
+    // Asked while the machine is isolated, and again once it is connected.
+    const check = { kind: "tcp", host: "192.0.2.10", port: 5432 };
+    const asked = { quiesce, mode, needsApproval, adapt, switchSourceOff, windows, check };
+    world.id = await world.site.request(asked);
     for (const one of conditions.happenings)
       if ("minute" in one.when)
         world.#later(Date.UTC(2030, 0, 1, 0, one.when.minute) - world.site.now, () => world.#happen(one));

@@ -7,7 +7,7 @@ import {
   WindowClosedError,
   WrongStateError,
 } from "../../errors.ts";
-import type { AnswerCheck } from "../../protocol/answer-check.ts";
+import { AnswerCheck } from "../../protocol/answer-check.ts";
 import { BootImageReference } from "../../protocol/boot-image.ts";
 import { commandKinds } from "../../protocol/commands.ts";
 import { Failure as FailureSchema, Timestamp } from "../../protocol/common.ts";
@@ -51,6 +51,9 @@ export const CutoverRecord = z.object({
   targetId: AgentId,
   planId: PlanId,
   ...{ windows, mode, needsApproval, switchSourceOff, check, expect, script },
+  /** Those of `check` that are asked before the commit, while the machine is isolated; absent if none is. */
+  isolatedCheck: AnswerCheck.optional(),
+  networkChecks: Cutover.shape.networkChecks,
   ...{ marginSeconds, quiesceTimeoutSeconds, answerTimeoutSeconds },
   firmware: z.enum(["bios", "uefi"]),
   disks: z.array(DiskName),
@@ -248,9 +251,10 @@ export function isSourceAway({ whereabouts }: CutoverRecord): boolean {
 /** The input of the workflow's execution, from the record alone, so that a repeated start sends the same. */
 export function cutoverInput(cutover: CutoverRecord) {
   const { id, sourceId, targetId, planId, planned, adaptation, check: checkAfter, switchSourceOff } = cutover;
-  const { restart, requestedBy, proveSeconds, disks } = cutover;
+  const { restart, requestedBy, proveSeconds, disks, isolatedCheck } = cutover;
   return {
     ...{ cutoverId: id, sourceId, targetId, planId, check: checkBeforeCommit(cutover) },
+    ...(isolatedCheck === undefined ? {} : { isolatedCheck }),
     ...(checkAfter === undefined ? {} : { checkAfter }),
     ...(switchSourceOff ? { switchSourceOff } : {}),
     ...(restart ? { restart: { ...restart, requestedBy } } : {}),

@@ -11,7 +11,7 @@ import {
 
 const PARTS = ["quiesce", "boot-environment", "clone", "adapt", "define", "boot", "connect"] as const;
 type TimedPart = (typeof PARTS)[number];
-const HOT = { switchesOff: false, answers: false };
+const HOT = { switchesOff: false, answersIsolated: false, answers: false };
 
 const someSeconds = fc.double({ min: 0, max: 5000, noNaN: true });
 const anyHistory: fc.Arbitrary<CutoverHistory> = fc.record({
@@ -45,7 +45,7 @@ test("the estimate is in its range, of the whole and of each part, and what fits
       fc.nat({ max: 2 ** 40 }),
       fc.integer({ min: -60, max: 20_000 }),
       (history, quiesce, adapts, bytesToScan, secondsLeft) => {
-        const more = { adapts, switchesOff: adapts, answers: !adapts };
+        const more = { adapts, switchesOff: adapts, answersIsolated: adapts, answers: !adapts };
         const question = { quiesce, bytesToScan, ...more, secondsLeft };
         const forecast = forecastCutover(history, question);
         for (const { low, seconds, high } of [

@@ -24,7 +24,7 @@ const measured: CutoverHistory = {
 };
 const hot = {
   ...{ quiesce: "hot" as const, bytesToScan: 8192 * MIB },
-  ...{ adapts: true, switchesOff: false, answers: false, secondsLeft: 3600 },
+  ...{ adapts: true, switchesOff: false, answersIsolated: false, answers: false, secondsLeft: 3600 },
 };
 
 test("a forecast without any measurement is a guess with a wide range, and says so", () => {
@@ -97,7 +97,8 @@ test("adapting the system counts only if that is done", () => {
 test("the wait for a source that shuts down counts only if it is to, and so does the machine's answer", () => {
   const outage = (question: object) => forecastCutover(measured, { ...hot, ...question }).outageSeconds;
   expect(outage({ switchesOff: true }) - outage({})).toBeGreaterThanOrEqual(30);
-  expect(outage({ answers: true })).toBeGreaterThan(outage({}));
+  for (const asked of [{ answers: true }, { answersIsolated: true }])
+    expect(outage(asked)).toBeGreaterThan(outage({}));
 });
 
 test("what was measured with another machine is a guess, with at least the range of one, and the advice says so", () => {

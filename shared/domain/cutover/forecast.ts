@@ -45,6 +45,8 @@ export interface ForecastQuestion {
   adapts: boolean;
   /** Whether the source is to shut down before the machine is connected. */
   switchesOff: boolean;
+  /** Whether the machine must also answer in its isolated networks. */
+  answersIsolated: boolean;
   /** Whether the machine must also answer on its network. */
   answers: boolean;
   /** Between the quiesce and the window's deadline. */
@@ -68,7 +70,7 @@ const CHANGE_EXPONENT = 0.8;
  * changed before that. The forecast assumes that such copies follow each other until they get no shorter.
  */
 export function forecastCutover(history: CutoverHistory, question: ForecastQuestion): CutoverForecast {
-  const { quiesce: way, adapts, switchesOff, answers, secondsLeft } = question;
+  const { quiesce: way, adapts, switchesOff, answersIsolated, answers, secondsLeft } = question;
   const fixed = (part: FixedPart) => fixedPart(part, history);
   const quiesce = fixed("quiesce");
   const copy = lastCopy(history.runs, quiesce.seconds);
@@ -83,6 +85,7 @@ export function forecastCutover(history: CutoverHistory, question: ForecastQuest
     ...(["clone", "define"] as const).map(fixed),
     ...(adapts ? [fixed("adapt")] : []),
     fixed("boot"),
+    ...(answersIsolated ? [fixed("isolated-answer")] : []),
     ...(switchesOff ? [fixed("switch-off")] : []),
     fixed("connect"),
     ...(answers ? [fixed("answer")] : []),

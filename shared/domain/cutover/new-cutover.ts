@@ -1,7 +1,8 @@
 /** What a cutover is when it is asked for. */
 import { CheckScriptMissingError, InvalidInputError, WrongStateError } from "../../errors.ts";
+import { type AnswerCheck, needsNetwork } from "../../protocol/answer-check.ts";
 import type { BootImageReference } from "../../protocol/boot-image.ts";
-import type { NewCutover } from "../../protocol/cutover.ts";
+import type { NetworkCheck, NewCutover } from "../../protocol/cutover.ts";
 import type { Inventory } from "../../protocol/inventory.ts";
 import type { MachineDesign } from "../../protocol/machine-routes.ts";
 import { quiesces } from "../../protocol/quiesce.ts";
@@ -10,6 +11,13 @@ import { askedAdaptation } from "../adapted-machine.ts";
 import type { AgentRecord } from "../agent.ts";
 import { requireAnswerable } from "../answerable.ts";
 import { bootFirmware } from "../boot-hardware.ts";
+import {
+  type AskedMachine,
+  askerLack,
+  type IsolatedChecks,
+  isolatedChecks,
+  noIsolatedChecks,
+} from "../isolated-checks.ts";
 import { requireFencible } from "../listed-services.ts";
 import { plannedMachine } from "../machine.ts";
 import type { PlanRecord } from "../protection/plan.ts";
@@ -20,7 +28,8 @@ import { requireTime } from "./start.ts";
 /**
  * `plan`: what `requireStandby` returned. `bootImage`: what its source restarts into, if it does. Throws
  * `WrongStateError` if the source has not reported its disks, what `requireFencible` throws,
- * `CheckScriptMissingError` if the target host's says that it has no such script, and `InvalidInputError` if
+ * `CheckScriptMissingError` if the target host's says that it has no such script,
+ * `IsolatedCheckUnavailableError` if it says that it cannot ask isolated machines, and `InvalidInputError` if
  * no window is left, no card leads out of the test network, the machine could never answer, or it is to have
  * what the source's inventory does not, or the address of the card that connects the fenced source, if rules
  * are accepted that are not about it, if its disks are to have another format than the standby, or if a
@@ -67,6 +76,8 @@ export function newCutover(
   const owner = { id, sourceId: source.id, targetId, pointId: "", disks, firmware, images: undefined };
   const { pointId: _, ...planned } = plannedMachine(machine, { owner, inventory });
   const wanted = { shape: planned.shape, disks: disks.map((name) => ({ name })), inventory };
+  const { hypervisor, shape } = planned;
+  const isolated = isolatedOf(request, given.target, { hypervisor, cards: shape.cards, inventory });
   const at = new Date(now).toISOString();
   return {
     ...{ id, sourceId: source.id, targetId, planId: plan.id, windows, mode, needsApproval },
@@ -78,7 +89,8 @@ export function newCutover(
       firmware,
       disks,
       // No client reaches it before it was checked and has the right to run.
-      planned: { ...planned, isolated: true },
+      planned: { ...planned, isolated: true, ...isolated.planned },
+      ...{ isolatedCheck: isolated.check, networkChecks: isolated.shown },
       proveSeconds: request.proveSeconds,
       adaptation: askedAdaptation(request, "production", wanted),
     },
@@ -96,6 +108,42 @@ function requireStandbyFormat({ format }: NewCutover): void {
       message: `its disks are clones of the standby, so they are ${STANDBY_FORMAT}: writing them as ${format} would copy all of them in the outage. Leave --format out, or switch the source off and make the machine of its last recovery point with \`causeway recover --production --format ${format}\``,
     },
   ]);
+}
+
+/**
+ * Its checks of the network, and those of them that are asked before the commit. Throws
+ * `IsolatedCheckUnavailableError`.
+ */
+function isolatedOf(
+  { check, asksIsolated }: NewCutover,
+  target: AgentRecord,
+  machine: AskedMachine,
+): {
+  check?: AnswerCheck;
+  planned?: Pick<CutoverRecord["planned"], "isolatedNetworks">;
+  shown?: NetworkCheck[];
+} {
+  if (!check || !needsNetwork(check)) return {};
+  const { asked, networks, shown } = plannedChecks(check, { asksIsolated, target, machine });
+  const [first, ...others] = asked;
+  if (!first) return { shown };
+  const lack = askerLack(target);
+  if (lack) throw lack;
+  return {
+    check: others.length === 0 ? first : { kind: "all", checks: asked },
+    planned: { isolatedNetworks: networks },
+    shown,
+  };
+}
+
+function plannedChecks(
+  check: AnswerCheck,
+  given: { asksIsolated: boolean; target: AgentRecord; machine: AskedMachine },
+): IsolatedChecks {
+  if (!given.asksIsolated) return noIsolatedChecks(check, "the operator chose that");
+  if (given.target.inventory?.isolatedChecks) return isolatedChecks(check, given.machine);
+  const why = `the agent of target host ${given.target.id} does not say that it can ask isolated machines`;
+  return noIsolatedChecks(check, why);
 }
 
 /** How its source is quieted. One in its boot environment has nothing to do there after the commit. */

@@ -18,6 +18,7 @@ export const OUTAGE_PART_TITLES: Record<OutagePart, string> = {
   adapt: "adapting the system",
   define: "defining the machine",
   boot: "starting the machine",
+  "isolated-answer": "the machine's answer while it is isolated",
   "switch-off": "waiting for the source to shut down",
   connect: "committing, and connecting the production network",
   answer: "the machine's answer on its network",
@@ -33,6 +34,8 @@ export const GUESSED_SECONDS: Record<Exclude<OutagePart, "scan">, Estimate> = {
   adapt: { expected: 20, low: 2, high: 120 },
   define: { expected: 3, low: 0, high: 20 },
   boot: { expected: 60, low: 10, high: 300 },
+  // Its services may be ready only after its prompt.
+  "isolated-answer": { expected: 5, low: 0, high: 60 },
   "switch-off": {
     expected: SWITCH_OFF_WAIT_SECONDS + 1,
     low: SWITCH_OFF_WAIT_SECONDS,
@@ -48,6 +51,7 @@ export const MACHINE_PARTS: ReadonlySet<OutagePart> = new Set([
   "define",
   "adapt",
   "boot",
+  "isolated-answer",
   "connect",
   "answer",
 ]);

@@ -10,7 +10,15 @@ export function cutoverOf(
   now: number,
   details: Pick<
     Cutover,
-    "rehearsal" | "copying" | "disks" | "syncs" | "fencedUnits" | "missingBridges" | "outageParts" | "adapted"
+    | "rehearsal"
+    | "copying"
+    | "disks"
+    | "syncs"
+    | "fencedUnits"
+    | "missingBridges"
+    | "networkChecks"
+    | "outageParts"
+    | "adapted"
   > = {},
 ): Cutover {
   const { id, sourceId, targetId, planId, state, mode, windows, needsApproval, approved, go } = cutover;

@@ -114,7 +114,7 @@ export function aTarget(change: Partial<AgentRecord> = {}): AgentRecord {
     role: "target",
     name: "oak",
     certificateId: "d".repeat(64),
-    inventory: anInventory({ hostname: "oak", hypervisor, images }),
+    inventory: anInventory({ hostname: "oak", hypervisor, images, isolatedChecks: {} }),
     ...change,
   });
 }
