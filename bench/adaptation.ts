@@ -50,7 +50,10 @@ export async function measureAdaptation(cache: string, names: readonly string[])
       console.error(`${machine.name}: ours`);
       const ours = await moveWithOurs(machine, originals, { image, folder });
       console.error(`${machine.name}: ${ours.seconds.toFixed(1)} s, then virt-v2v`);
-      runs.push({ machine: machine.name, ours, theirs: await moveWithTheirs(machine, originals, folder) });
+      const theirs = await moveWithTheirs(machine, originals, folder);
+      const outcome = "refusal" in theirs ? `refuses: ${theirs.refusal}` : theirs.result;
+      console.error(`${machine.name}: ours ${ours.result}, virt-v2v's ${outcome}`);
+      runs.push({ machine: machine.name, ours, theirs });
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
