@@ -51,7 +51,8 @@ function befalling({ command, nth = 1 }: Step, what: Event, quiesce: Quiesce): C
   const quick = Array.from({ length: nth - 1 }, () => ({ seconds: 1 }));
   return {
     ...{ hasStandby: true, quiesce, mode: "automatic", needsApproval: false, windowEnd: "02:00" },
-    ...{ adapt: true, switchSourceOff: false, fates: [], calls: [], skewsMs: [0], drift: 0, calmMinute: 125 },
+    ...{ adapt: true, proves: false, checksAnswer: true, switchSourceOff: false },
+    ...{ fates: [], calls: [], skewsMs: [0], drift: 0, calmMinute: 125 },
     works: { [command]: [...quick, { seconds: STEP_SECONDS }] },
     happenings: [{ when: { on: command, nth, seconds: STEP_SECONDS / 2 }, what }],
   };

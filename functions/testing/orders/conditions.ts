@@ -13,6 +13,8 @@ export type Event =
   | { says: Word }
   /** Its agent is killed, and starts again after this time. */
   | { kill: Machine; seconds: number }
+  /** The target host restarts, and takes this time: its agent is killed, and its machines are off. */
+  | { restart: "target"; seconds: number }
   /** The network between it and the control plane is gone for this time. */
   | { cut: Machine; seconds: number }
   /** The control plane is killed before it writes again after this number of writes; then it starts again. */
@@ -38,6 +40,10 @@ export interface Conditions {
   needsApproval: boolean;
   /** Whether its system is adapted: first on a clone, before the window. */
   adapt: boolean;
+  /** Whether files of a clone are compared with the source's before the window; and what that finds. */
+  proves: false | "equal" | "different" | "moved";
+  /** Whether the machine also has to answer on its network: isolated first, and again once it is connected. */
+  checksAnswer: boolean;
   /** Whether its source shuts down after the commit, if it is quieted hot. */
   switchSourceOff: boolean;
   /** Of the first day; an edit moves it. */
@@ -63,10 +69,11 @@ const COMMANDS = [
   ...["set-fence lasting", "switch-off", "adapt-machine"],
   ...["bring-up-machine isolated", "bring-up-machine connected"],
 ];
-/** Those before the window, of a cutover that adapts its system. */
-const REHEARSAL = ["clone-standby", "define-machine", "adapt-machine", "release"].map(
-  (kind) => `${kind} rehearsal`,
-);
+/** Those before the window, of a cutover that adapts its system or proves its copy. */
+const REHEARSAL = [
+  ...["clone-standby", "define-machine", "adapt-machine", "release"].map((kind) => `${kind} rehearsal`),
+  ...["hash-files", "compare-files"],
+];
 /** Those of a source that restarts, and its restarts themselves: one that fails leads into its own system. */
 const RESTARTS = [
   ...["stage-boot-image pre-sync", "arm-boot", "reboot boot-environment", "report-boot-state"],
@@ -75,7 +82,8 @@ const RESTARTS = [
 /** Those of the outage, and of the way back. */
 const OUTAGE = [
   ...["set-fence up", "clone-standby", "define-machine", "bring-up-machine", "connect-machine"],
-  ...["bring-up-machine isolated", "power-machine off", "set-fence down"],
+  ...["bring-up-machine isolated", "bring-up-machine again", "bring-up-machine connected"],
+  ...["power-machine off", "set-fence down"],
 ];
 const FUNCTIONS = [
   ...["AwaitCutoverStart", "StartCutover", "BeginCutoverRun", "EndCutoverRun", "RollBackCutover"],
@@ -85,7 +93,7 @@ const FUNCTIONS = [
     "MoveCutoverLease keep",
     "MoveCutoverLease give-back",
   ],
-  ...["FinishCutover", "EndCutover", "RecordRecoveryPoint", "FinishRun", "AbandonRun"],
+  ...["FinishCutover", "EndCutover", "RecordRecoveryPoint", "FinishRun", "AbandonRun", "RecordProof"],
 ];
 
 /** A moment; some time, up to more than a lease; more than a window. */
@@ -114,11 +122,13 @@ const works = fc.dictionary(
   },
 );
 
+const restart = fc.record({ restart: fc.constant("target" as const), seconds });
 const machine = fc.constantFrom("source" as const, "target" as const);
 const word = fc.constantFrom(...(["go", "hold", "approve", "cancel", "rollback", "edit"] as const));
 const event: fc.Arbitrary<Event> = fc.oneof(
   { weight: 4, arbitrary: word.map((says) => ({ says })) },
   { weight: 3, arbitrary: fc.record({ kill: machine, seconds }) },
+  { weight: 1, arbitrary: restart },
   { weight: 3, arbitrary: fc.record({ cut: machine, seconds }) },
   { weight: 3, arbitrary: fc.nat(8).map((die) => ({ die })) },
   { weight: 3, arbitrary: fc.constantFrom("stop" as const, "wake" as const, "tick" as const) },
@@ -139,7 +149,11 @@ interface Cluster {
   /** When each happens: after seconds, or after a part of the work's time, in hundredths. */
   events: { after: { seconds: number } | { part: number }; what: Event }[];
 }
-const strike = fc.oneof(fc.record({ kill: machine, seconds }), fc.record({ cut: machine, seconds }));
+const strike = fc.oneof(
+  { weight: 2, arbitrary: fc.record({ kill: machine, seconds }) },
+  { weight: 2, arbitrary: fc.record({ cut: machine, seconds }) },
+  { weight: 1, arbitrary: restart },
+);
 const cluster: fc.Arbitrary<Cluster> = fc.record({
   on: fc.oneof(
     { weight: 3, arbitrary: fc.constantFrom(...COMMANDS, ...FUNCTIONS, ...REHEARSAL) },
@@ -197,6 +211,12 @@ export const conditions: fc.Arbitrary<Conditions> = fc
     quiesce: fc.constantFrom<Quiesce>(...Quiesce.options),
     ...{ windowEnd, begins, approvals, works },
     ...{ adapt: fc.boolean(), switchSourceOff: fc.constantFrom(false, false, true) },
+    proves: fc.oneof(
+      { weight: 4, arbitrary: fc.constant(false as const) },
+      { weight: 4, arbitrary: fc.constant("equal" as const) },
+      { weight: 1, arbitrary: fc.constantFrom("different" as const, "moved" as const) },
+    ),
+    checksAnswer: fc.constantFrom(false, false, true),
     fates: fc.array(fate, { maxLength: 80, size: "max" }),
     calls: fc.array(fate, { maxLength: 4 }),
     skewsMs: fc.array(fc.integer({ min: -2500, max: 2500 }), { minLength: 1, maxLength: 5 }),

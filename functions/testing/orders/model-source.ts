@@ -7,6 +7,8 @@ import { diskOfPoint } from "../site-commands.ts";
 import { attested } from "../site-source.ts";
 import { ModelAgent, type Surroundings } from "./model-agent.ts";
 
+/** When the file systems of each recovery point were frozen. */
+export const FROZEN = { from: "2030-01-01T00:00:01.000Z", until: "2030-01-01T00:00:02.000Z" };
 /** It acts this long after its answer, or the acknowledgement. */
 const ACT_MS = 5_000;
 /** One that hangs is a person's matter. */
@@ -78,7 +80,7 @@ export class ModelSource extends ModelAgent {
       case "take-recovery-point": {
         const { pointId } = input as CommandInput<"take-recovery-point">;
         this.points.set(pointId, this.fence.isUp ? this.fence.term : 0);
-        return { ...answer, disks: [diskOfPoint(1024)] };
+        return { ...answer, disks: [diskOfPoint(1024)], frozen: FROZEN };
       }
       case "arm-boot":
         return { ...answer, ...this.#arm(input as CommandInput<"arm-boot">) };
@@ -94,6 +96,7 @@ export class ModelSource extends ModelAgent {
       case "stage-boot-image":
       case "report-boot-state":
       case "release":
+      case "hash-files":
         return answer;
       default:
         throw new Error(`no source does ${kind}`);

@@ -32,6 +32,8 @@ interface Machine {
 interface TargetSurroundings extends Surroundings {
   /** How much faster its clock is. */
   readonly drift: number;
+  /** What it finds when it compares files, besides the ordinary. */
+  readonly compared: object;
   /**
    * Asks the control plane for time. Rejects with `LeaseEndedError`, and with another error if the network or
    * the control plane does not answer.
@@ -43,6 +45,9 @@ interface TargetSurroundings extends Surroundings {
 export class ModelTarget extends ModelAgent {
   /** The point of its standby. */
   standby: string | undefined;
+  /** How often the host has restarted, and how often when the control plane last asked for a machine. */
+  restarts = 0;
+  restartsSeen = 0;
   /** By the cutovers that they are for. */
   readonly machines = new Map<string, Machine>();
   readonly #clones = new Map<string, string>();
@@ -82,6 +87,9 @@ export class ModelTarget extends ModelAgent {
       case "adapt-machine":
         if (!this.#clones.has(ownerId)) throw new MachineNotDefinedError(ownerId);
         return answer;
+      case "compare-files":
+        if (this.#clones.get(ownerId) !== pointId) throw new MachineNotDefinedError(ownerId);
+        return { ...answer, ...this.#around.compared };
       case "define-machine":
         this.#define(input as CommandInput<"define-machine">);
         return answer;
@@ -92,7 +100,8 @@ export class ModelTarget extends ModelAgent {
         const machine = this.#machine(ownerId);
         await this.#renew(ownerId, machine);
         machine.isConnected = true;
-        return answer;
+        this.restartsSeen = this.restarts;
+        return { ...answer, power: machine.isOn ? "on" : "off" };
       }
       case "power-machine":
         this.#machine(ownerId).isOn = false;
@@ -104,6 +113,26 @@ export class ModelTarget extends ModelAgent {
       default:
         throw new Error(`no target host does ${kind}`);
     }
+  }
+
+  /** The host goes down. It keeps whether a lease is permanent or has ended, but not how long one lasts. */
+  restart(): void {
+    this.kill();
+    this.restarts++;
+    for (const machine of this.machines.values()) {
+      machine.isOn = false;
+      const { lease } = machine;
+      if (lease && !lease.isPermanent && !lease.holding.isClosed)
+        lease.holding = heldTerm(undefined, lease.holding.term);
+    }
+  }
+
+  /** A person starts a machine that keeps the right to run. */
+  async startByHand(ownerId: string): Promise<void> {
+    const machine = this.#machine(ownerId);
+    await this.#renew(ownerId, machine);
+    machine.isOn = true;
+    this.#look();
   }
 
   /** The guards and the leases' records are in files. */
@@ -151,6 +180,7 @@ export class ModelTarget extends ModelAgent {
     }
     if (isGone()) return;
     machine.isOn = true;
+    this.restartsSeen = this.restarts;
     this.#look();
     this.#renewOn(ownerId, RENEW_AGAIN_MS);
   }

@@ -16,6 +16,14 @@ import { ModelTarget } from "./model-target.ts";
 import { KilledError, MortalTable } from "./mortal-table.ts";
 import { runPlan, tableWithStandby } from "./standby-table.ts";
 
+/** What the target host finds, besides the ordinary, if files are compared. */
+const COMPARED = {
+  equal: {},
+  different: { equal: 1, different: 1 },
+  moved: { equal: 1, moved: 1 },
+};
+/** Asked while the machine is isolated, and again once it is connected. */
+const CHECK = { kind: "tcp", host: "192.0.2.7", port: 5432 };
 const AGAIN_MS = 60_000;
 const SCHEDULER_MS = 3_000;
 /** The agent gives up an answer to a renewal that is later. */
@@ -47,12 +55,13 @@ export class OrderWorld {
       await CutoverSite.start({}, { table, isRestartable: true, onEnd }),
     );
     await world.#continue();
-    const { quiesce, mode, needsApproval, adapt, switchSourceOff, windowEnd: to } = conditions;
-    const windows = [{ firstDay: "2030-01-01", from: "01:00", to, timeZone: "UTC" }];
-    // Asked while the machine is isolated, and again once it is connected.
-    const check = { kind: "tcp", host: "192.0.2.10", port: 5432 };
-    const asked = { quiesce, mode, needsApproval, adapt, switchSourceOff, windows, check };
-    world.id = await world.site.request(asked);
+    const { quiesce, mode, needsApproval, adapt, proves, checksAnswer, switchSourceOff } = conditions;
+    const windows = [{ firstDay: "2030-01-01", from: "01:00", to: conditions.windowEnd, timeZone: "UTC" }];
+    world.id = await world.site.request({
+      ...{ quiesce, mode, needsApproval, adapt, switchSourceOff, windows },
+      ...(proves && { proveSeconds: 30 }),
+      ...(checksAnswer && { check: CHECK }),
+    });
     for (const one of conditions.happenings)
       if ("minute" in one.when)
         world.#later(Date.UTC(2030, 0, 1, 0, one.when.minute) - world.site.now, () => world.#happen(one));
@@ -71,6 +80,7 @@ export class OrderWorld {
     );
     const around = {
       drift: conditions.drift,
+      compared: COMPARED[conditions.proves || "equal"],
       now: () => site.now,
       later: (ms: number, run: () => Promise<void>) => this.#later(ms, run),
       publish: (agentId: string, event: object) =>
@@ -241,16 +251,29 @@ export class OrderWorld {
   }
 
   #strike(what: Extract<Event, { seconds: number }>): void {
-    const isKill = "kill" in what;
-    const agent = this.#agent(`agt_${isKill ? what.kill : what.cut}`);
-    if (isKill) agent.kill();
-    else agent.isLinked = false;
+    const isCut = "cut" in what;
+    const agent = "restart" in what ? this.target : this.#agent(`agt_${isCut ? what.cut : what.kill}`);
+    if (isCut) agent.isLinked = false;
+    else if ("restart" in what) this.target.restart();
+    else agent.kill();
     this.#later(what.seconds * 1000, async () => {
       if (this.#isCalm) return;
-      if (isKill) return agent.start();
+      if (!isCut) return agent.start();
       agent.isLinked = true;
       agent.connect();
     });
+  }
+
+  /**
+   * A person starts the machine that keeps the right to run if its host has restarted, and its cutover has
+   * failed or was over before that: otherwise the cutover itself has to start it.
+   */
+  async startByHand(): Promise<void> {
+    const { state } = await this.cutover();
+    const { restarts, restartsSeen } = this.target;
+    const isOver = state === "failed" ? restarts > 0 : state === "completed" && restarts > restartsSeen;
+    const isToRun = (await this.site.lease()).state === "permanent";
+    if (isOver && isToRun && this.target.running.length === 0) await this.target.startByHand(this.id);
   }
 
   /** A person who gets no answer says it again. */

@@ -2,6 +2,7 @@ import { beginRun } from "../../protection/begin-run.ts";
 import { CutoverSite } from "../cutover-site.ts";
 import { MemoryTable } from "../memory-table.ts";
 import { planId } from "../site-records.ts";
+import { FROZEN } from "./model-source.ts";
 
 /** The site's plan is due. */
 export async function runPlan({ deps }: CutoverSite, dueAt: number): Promise<void> {
@@ -21,6 +22,7 @@ async function prepare(): Promise<MemoryTable> {
   const table = new MemoryTable();
   const ends: (() => Promise<void>)[] = [];
   const site = await CutoverSite.start({}, { table, isRestartable: true, onEnd: (end) => ends.push(end) });
+  site.freeze = { frozen: FROZEN };
   await runPlan(site, site.now);
   await site.settle();
   for (const end of ends) await end();

@@ -1,6 +1,7 @@
 import { cutoverHasEnded } from "#shared/domain/cutover/cutover.ts";
 import { LEASE_MARGIN_SECONDS, LEASE_SECONDS } from "#shared/domain/lease.ts";
 import type { CutoverState } from "#shared/protocol/cutover.ts";
+import type { ProofOutcome } from "#shared/protocol/proof.ts";
 import { quiesces } from "#shared/protocol/quiesce.ts";
 import { planId } from "../site-records.ts";
 import type { Conditions } from "./conditions.ts";
@@ -17,12 +18,14 @@ const LAST_TRIES_MS = 3 * 3600 * 1000;
 
 /**
  * Walks one order of events, until everything works again and for some hours after that. Returns how the
- * cutover ended, and how many of the conditions' happenings came about. Rejects if two ran at any time, if a
- * machine got the permanent right to run after the deadline, if none or two run after the bound, if anything
- * was copied again, if a machine has an old content or is left after a way back, or if the cutover does not
- * end.
+ * cutover ended, how many of the conditions' happenings came about, and what its proof found. Rejects if two
+ * ran at any time, if a machine got the permanent right to run after the deadline, if none or two run after
+ * the bound, if anything was copied again, if a machine has an old content or is left after a way back, if
+ * the cutover began without the proof that was asked for, or if it does not end.
  */
-export async function walkOrder(conditions: Conditions): Promise<{ state: CutoverState; happened: number }> {
+export async function walkOrder(
+  conditions: Conditions,
+): Promise<{ state: CutoverState; happened: number; proof?: ProofOutcome | undefined }> {
   const ends: (() => Promise<void>)[] = [];
   const world = await OrderWorld.start(conditions, (end) => ends.push(end));
   try {
@@ -31,15 +34,18 @@ export async function walkOrder(conditions: Conditions): Promise<{ state: Cutove
     await world.passWindows();
     const restartSeconds = quiesces[conditions.quiesce].restartsSource ? RESTART_SECONDS : 0;
     await world.site.pass((LATE_STEP_SECONDS + NEITHER_SECONDS + restartSeconds) * 1000);
+    await world.startByHand();
     require(world.running === 1, `${world.running} run after the bound`);
     await world.end();
     await world.site.pass(LAST_TRIES_MS);
+    await world.startByHand();
     await requireEnd(world);
     await requireDecision(world);
-    const { state } = await world.cutover();
+    await requireProof(world, conditions);
+    const { state, proof } = await world.cutover();
     await requireNothingAgain(world);
     require(world.site.states.faults.length === 0, String(world.site.states.faults[0]));
-    return { state, happened: world.happened };
+    return { state, happened: world.happened, proof: proof?.outcome };
   } finally {
     for (const end of ends) await end();
   }
@@ -70,6 +76,19 @@ async function requireDecision(world: OrderWorld): Promise<void> {
   require(source.points.get(machine.pointId) ===
     lease.term, "the machine lacks what was written before the source was fenced");
   require(state === "failed" || machine.isConnected, "it has completed, and no client reaches the machine");
+}
+
+/**
+ * What was to be proved was, before the cutover began; a difference ended it before its source was touched.
+ */
+async function requireProof({ site, id, source }: OrderWorld, { proves }: Conditions): Promise<void> {
+  const { state, deadlineAt, proof } = await site.cutover(id);
+  require(proves !== false || proof === undefined, "files were compared that were not to be");
+  require(proves === false || deadlineAt === undefined || proof !== undefined, "it began without a proof");
+  require(proof?.outcome !== "equal" || proves === "equal", "it was proved, although files are not equal");
+  if (proof?.outcome !== "different") return;
+  require(proves === "different", "files that are equal were found to differ");
+  require(["failed", "cancelled"].includes(state) && source.fence.term === 0, "it began with a wrong copy");
 }
 
 /** One baseline at most, and the next cutover finds the standby where this one left it. */
