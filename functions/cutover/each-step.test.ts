@@ -1,4 +1,4 @@
-/** What can befall the machines around a cutover, once in the middle of each step of its outage. */
+/** What can befall the machines around a cutover, once in the middle of each step of its proof and outage. */
 import { expect, test } from "vitest";
 import { Quiesce } from "#shared/protocol/quiesce.ts";
 import type { Conditions, Event } from "../testing/orders/conditions.ts";
@@ -14,10 +14,14 @@ const SYNC: Step[] = [{ command: "take-recovery-point" }, { command: "apply-to-s
 const CHECK: Step[] = [
   ...["clone-standby", "define-machine", "adapt-machine", "bring-up-machine", "bring-up-machine isolated"],
 ].map((command) => ({ command }));
-const COMMIT: Step[] = [{ command: "set-fence lasting" }, { command: "connect-machine" }];
+const COMMIT: Step[] = ["set-fence lasting", "connect-machine", "bring-up-machine connected"].map(
+  (command) => ({ command }),
+);
+/** Before the window. */
+const PROOF: Step[] = [{ command: "hash-files" }, { command: "compare-files" }];
 const again = (steps: Step[]) => steps.map(({ command }) => ({ command, nth: 2 }));
 
-/** The commands from the first sync in the window to the commit. */
+/** The commands from the first sync in the window to the machine's answer on its network. */
 const STEPS: Record<Quiesce, Step[]> = {
   hot: [...SYNC, { command: "set-fence up" }, ...again(SYNC), ...CHECK, ...COMMIT],
   cold: [
@@ -42,6 +46,7 @@ const BEFALLS: [string, Event][] = [
       [`the ${machine}'s network is gone for ${seconds} s`, { cut: machine, seconds }],
     ]),
   ),
+  [`the target host restarts, which takes ${LONG} s`, { restart: "target", seconds: LONG }],
 ];
 
 const STEP_SECONDS = 20;
@@ -51,25 +56,51 @@ function befalling({ command, nth = 1 }: Step, what: Event, quiesce: Quiesce): C
   const quick = Array.from({ length: nth - 1 }, () => ({ seconds: 1 }));
   return {
     ...{ hasStandby: true, quiesce, mode: "automatic", needsApproval: false, windowEnd: "02:00" },
-    ...{ adapt: true, proves: false, checksAnswer: true, switchSourceOff: false },
+    ...{ adapt: true, proves: "equal", checksAnswer: true, switchSourceOff: false },
     ...{ fates: [], calls: [], skewsMs: [0], drift: 0, calmMinute: 125 },
     works: { [command]: [...quick, { seconds: STEP_SECONDS }] },
     happenings: [{ when: { on: command, nth, seconds: STEP_SECONDS / 2 }, what }],
   };
 }
 
-async function walkEachStep(quiesce: Quiesce, what: Event): Promise<void> {
-  for (const step of STEPS[quiesce]) {
-    const name = `${step.command} ${step.nth ?? 1}`;
-    const { state, happened } = await walkOrder(befalling(step, what, quiesce)).catch((error: Error) => {
-      throw new Error(`${name}: ${error.message}`, { cause: error });
-    });
-    expect(happened, name).toBe(1);
-    expect(["completed", "rolled-back"], name).toContain(state);
-  }
+async function walk(step: Step, conditions: Conditions): ReturnType<typeof walkOrder> {
+  const name = `${step.command} ${step.nth ?? 1}`;
+  const walked = await walkOrder(conditions).catch((error: Error) => {
+    throw new Error(`${name}: ${error.message}`, { cause: error });
+  });
+  expect(walked.happened, name).toBe(conditions.happenings.length);
+  return walked;
 }
 
 for (const quiesce of Quiesce.options)
   for (const [name, what] of BEFALLS)
-    test(`in a ${quiesce} cutover, if ${name} in the middle of a step, never two run, and one does within the bound`, () =>
-      walkEachStep(quiesce, what));
+    test(`in a ${quiesce} cutover, if ${name} in the middle of a step, never two run, and one does within the bound`, async () => {
+      for (const step of STEPS[quiesce]) {
+        const { state } = await walk(step, befalling(step, what, quiesce));
+        expect(["completed", "rolled-back"], step.command).toContain(state);
+      }
+    });
+
+test.each(BEFALLS)(
+  "if %s while files are compared, the copy is proved all the same, and the cutover is completed",
+  async (_, what) => {
+    for (const step of PROOF)
+      expect(await walk(step, befalling(step, what, "hot")), step.command).toMatchObject({
+        ...{ state: "completed", proof: "equal" },
+      });
+  },
+);
+
+test.each([true, false])(
+  "a step of the proof that fails, in vain or not (%s), makes it unknown, and the cutover is completed",
+  async (isVain) => {
+    for (const step of PROOF) {
+      const works = { [step.command]: [{ seconds: 1, fails: "SomeAgentError", isVain }] };
+      const conditions = { ...befalling(step, "wake", "hot"), works, happenings: [] };
+      expect(await walk(step, conditions), step.command).toMatchObject({
+        state: "completed",
+        proof: "unknown",
+      });
+    }
+  },
+);
