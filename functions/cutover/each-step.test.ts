@@ -92,7 +92,7 @@ test.each(BEFALLS)(
 );
 
 test.each([true, false])(
-  "a step of the proof that fails, in vain or not (%s), makes it unknown, and the cutover is completed",
+  "a step of the proof that fails, whether or not it can be repeated (isVain: %s), makes it unknown, and the cutover is completed",
   async (isVain) => {
     for (const step of PROOF) {
       const works = { [step.command]: [{ seconds: 1, fails: "SomeAgentError", isVain }] };

@@ -42,7 +42,7 @@ export interface Conditions {
   adapt: boolean;
   /** Whether files of a clone are compared with the source's before the window; and what that finds. */
   proves: false | "equal" | "different" | "moved";
-  /** Whether the machine also has to answer on its network: isolated first, and again once it is connected. */
+  /** Whether the machine also has to answer on its network: isolated first, and once more when connected. */
   checksAnswer: boolean;
   /** Whether its source shuts down after the commit, if it is quieted hot. */
   switchSourceOff: boolean;
