@@ -2,16 +2,14 @@
 import { copyFile, mkdir, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { SystemdHost } from "../machines/systemd-host.ts";
-import { MAIN } from "../site/daemon.ts";
 import { CONNECT_LIMIT_MS, type Installation } from "../site/installation.ts";
+import { HostedAgent } from "./hosted-agent.ts";
 import { runTool } from "./run-tool.ts";
 import { TINY_SYSTEM_PORT } from "./tiny-system.ts";
 import { until } from "./until.ts";
 
 const MIB = 2 ** 20;
 const LOOK_EVERY_MS = 250;
-/** The file of a fence that lasts. */
-const FENCED = "/etc/causeway/fenced";
 const SERVICE = join(import.meta.dirname, "loaded-service.ts");
 /** What a cutover stops, the address last. */
 const SERVICES = ["loaded.service", "loaded-address.service"];
@@ -27,12 +25,12 @@ export interface Load {
 
 export class LoadedSource implements AsyncDisposable {
   readonly id: string;
-  readonly #agent: HostedAgent;
+  readonly agent: HostedAgent;
   readonly #parts: AsyncDisposableStack;
 
   private constructor(id: string, agent: HostedAgent, parts: AsyncDisposableStack) {
     this.id = id;
-    this.#agent = agent;
+    this.agent = agent;
     this.#parts = parts;
   }
 
@@ -73,7 +71,7 @@ export class LoadedSource implements AsyncDisposable {
     const before = new Set((await installation.api.listSources({})).items.map(({ id }) => id));
     await installation.enrol(name, "source", [...disks, ...fenced], host.enter);
     const agent = new HostedAgent(name, installation, host);
-    parts.defer(() => agent.stop());
+    parts.defer(() => agent.leave());
     const id = await until(
       "the source",
       async () =>
@@ -87,9 +85,9 @@ export class LoadedSource implements AsyncDisposable {
 
   /** After a cutover whose machine is gone: a person at its console breaks its fence. */
   async serveAgain(): Promise<void> {
-    await this.#agent.stop();
-    this.#agent.start();
-    const { api } = this.#agent.installation;
+    await this.agent.leave();
+    this.agent.start();
+    const { api } = this.agent.installation;
     const hasRight = async () => {
       const { state } = await api.getLease({ parameters: { id: this.id } });
       return state === "none" || undefined;
@@ -99,33 +97,6 @@ export class LoadedSource implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#parts.disposeAsync();
-  }
-}
-
-/** The agent of a source that shares its host with the sources before and after it. */
-class HostedAgent {
-  readonly installation: Installation;
-  readonly #name: string;
-  readonly #host: SystemdHost;
-
-  constructor(name: string, installation: Installation, host: SystemdHost) {
-    this.#name = name;
-    this.installation = installation;
-    this.#host = host;
-  }
-
-  start(): void {
-    this.installation.startAgent(this.#name, this.#host.enter);
-  }
-
-  /** Leaves no fence to the next source. */
-  async stop(): Promise<void> {
-    const data = join(this.installation.dir, this.#name);
-    // A signal to the program that entered the host does not reach the agent.
-    await this.#host.shell(`exec pkill -TERM -f -- "agent .*--data ${data}( |$)"`);
-    await this.installation.daemon(this.#name).stop();
-    const broken = `${process.execPath} ${MAIN} fence break --data ${data} --machine-is-off`;
-    await this.#host.shell(`[ ! -e ${FENCED} ] || ${broken}`);
   }
 }
 

@@ -1,13 +1,16 @@
-/** Cutovers of loaded sources to machines of plain QEMU, one after the other, and their forecasts. */
+/** Cutovers of loaded sources to machines of plain QEMU, one after the other. */
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Cutover } from "#shared/protocol/cutover.ts";
+import { setTimeout as wait } from "node:timers/promises";
+import type { Cutover, CutoverState } from "#shared/protocol/cutover.ts";
 import type { Plan } from "#shared/protocol/protection.ts";
 import type { Recovery } from "#shared/protocol/recovery.ts";
 import { PRODUCTION_ADDRESS } from "../machines/disk/database-server.ts";
 import { ProductionNetwork } from "../machines/production-network.ts";
 import { SystemdHost } from "../machines/systemd-host.ts";
+import { answered } from "../site/answered.ts";
 import { Installation } from "../site/installation.ts";
+import { HostedAgent } from "./hosted-agent.ts";
 import { type Load, LoadedSource } from "./loaded-source.ts";
 import { OutageClient } from "./outage-client.ts";
 import { completedRun } from "./plan-runs.ts";
@@ -24,6 +27,11 @@ const RUNS = 3;
 const WAITING_LIMIT_SECONDS = 120;
 const LOOK_EVERY_MS = 250;
 const DAY_MS = 86_400_000;
+/** Of a cutover that something was lost in: the lease passes twice, and steps are tried again. */
+const END_LIMIT_SECONDS = 900;
+
+export const VICTIMS = ["control plane", "source's agent", "target's agent"] as const;
+type Victim = (typeof VICTIMS)[number];
 
 export interface MeasuredCutover {
   /** Before the go. */
@@ -37,10 +45,24 @@ export interface MeasuredCutover {
   texts: { forecast: string; show: string };
 }
 
+/** How a cutover ended that was disturbed. */
+export interface DisturbedCutover {
+  cutover: Cutover;
+  /** Who answered the client, in turns. */
+  turns: readonly string[];
+  /** Whether the one that serves in the end has the last write that anyone acknowledged. */
+  isNothingLost: boolean;
+  /** QEMU's processes on the target host in the end. */
+  machines: number;
+  /** Whether the source's service runs in the end. */
+  isSourceServing: boolean;
+}
+
 export class MeasuredCutovers implements AsyncDisposable {
   readonly #parts: AsyncDisposableStack;
   readonly #installation: Installation;
   readonly #source: SystemdHost;
+  readonly #target: SystemdHost;
   readonly #bridge: string;
   readonly #system: string;
   readonly #targetId: string;
@@ -51,6 +73,7 @@ export class MeasuredCutovers implements AsyncDisposable {
     given: {
       installation: Installation;
       source: SystemdHost;
+      target: SystemdHost;
       bridge: string;
       system: string;
       targetId: string;
@@ -59,6 +82,7 @@ export class MeasuredCutovers implements AsyncDisposable {
     this.#parts = parts;
     this.#installation = given.installation;
     this.#source = given.source;
+    this.#target = given.target;
     this.#bridge = given.bridge;
     this.#system = given.system;
     this.#targetId = given.targetId;
@@ -79,7 +103,7 @@ export class MeasuredCutovers implements AsyncDisposable {
     await installation.up();
     await installation.enrol("target", "target", ["--images", join(dir, "images")], target.enter);
     const targetId = (await installation.target()).id;
-    return new MeasuredCutovers(parts.move(), { installation, source, bridge, system, targetId });
+    return new MeasuredCutovers(parts.move(), { installation, source, target, bridge, system, targetId });
   }
 
   /**
@@ -126,6 +150,33 @@ export class MeasuredCutovers implements AsyncDisposable {
     return measured;
   }
 
+  /**
+   * Cuts a source over that serves, and loses what `disturb` loses once the cutover is in a state. It comes
+   * back after some seconds. Then the source serves again.
+   */
+  async disturb(
+    source: LoadedSource,
+    { state, victim, seconds }: { state: CutoverState; victim: Victim; seconds: number },
+  ): Promise<DisturbedCutover> {
+    await using client = new OutageClient(`http://${ENDPOINT}/`);
+    await client.answerOf("source");
+    const id = await this.#create(source.id);
+    let hasEndedOnTarget = true;
+    try {
+      await this.#installation.api.goCutover({ parameters: { id } });
+      await this.#untilState(id, (one) => one.states.some(({ name }) => name === state));
+      await this.#lose(victim, source, seconds);
+      const cutover = await this.#untilState(id, ({ endedAt }) => endedAt !== undefined);
+      hasEndedOnTarget = cutover.state === "completed";
+      const { count } = await client.nextAnswerOf(hasEndedOnTarget ? "machine" : "source");
+      const isNothingLost = count >= client.acknowledged;
+      return { cutover, turns: client.turns, isNothingLost, ...(await this.#running()) };
+    } finally {
+      await this.#remove(id);
+      if (hasEndedOnTarget) await source.serveAgain();
+    }
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.#parts.disposeAsync();
   }
@@ -161,6 +212,34 @@ export class MeasuredCutovers implements AsyncDisposable {
     };
     await until("the cutover to wait for a go", isWaiting, WAITING_LIMIT_SECONDS, LOOK_EVERY_MS);
     return id;
+  }
+
+  async #untilState(id: string, reached: (cutover: Cutover) => boolean): Promise<Cutover> {
+    const look = async () => {
+      const cutover = await answered(() => this.#installation.api.getCutover({ parameters: { id } }));
+      return cutover && (reached(cutover) || cutover.endedAt !== undefined) ? cutover : undefined;
+    };
+    return until("the cutover to come so far", look, END_LIMIT_SECONDS, LOOK_EVERY_MS);
+  }
+
+  async #lose(victim: Victim, source: LoadedSource, seconds: number): Promise<void> {
+    const lost = {
+      "control plane": {
+        kill: () => this.#installation.kill("cloud"),
+        start: () => this.#installation.up(),
+      },
+      "source's agent": source.agent,
+      "target's agent": new HostedAgent("target", this.#installation, this.#target),
+    }[victim];
+    await lost.kill();
+    await wait(seconds * 1000);
+    await lost.start();
+  }
+
+  async #running(): Promise<Pick<DisturbedCutover, "machines" | "isSourceServing">> {
+    const machines = await this.#target.shell("pgrep -c qemu-system || true");
+    const service = await this.#source.shell("systemctl is-active loaded.service || true");
+    return { machines: Number(machines), isSourceServing: service.trim() === "active" };
   }
 
   async #remove(owner: string): Promise<void> {

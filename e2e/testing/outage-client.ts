@@ -22,6 +22,7 @@ export class OutageClient implements AsyncDisposable {
   readonly #asking: Promise<void>;
   readonly #last = new Map<string, Answer>();
   readonly #first = new Map<string, Answer>();
+  readonly #turns: string[] = [];
 
   constructor(url: string) {
     this.#url = url;
@@ -31,6 +32,23 @@ export class OutageClient implements AsyncDisposable {
   /** Waits for the first answer of this one. */
   answerOf(from: string): Promise<Answer> {
     return until(`an answer of the ${from}`, () => this.#first.get(from), 60);
+  }
+
+  /** Waits for another answer of this one. */
+  async nextAnswerOf(from: string): Promise<Answer> {
+    const known = this.#last.get(from)?.at ?? 0;
+    const newer = () => [this.#last.get(from)].find((one) => one !== undefined && one.at > known);
+    return until(`another answer of the ${from}`, newer, 180);
+  }
+
+  /** The last write that anyone has acknowledged. */
+  get acknowledged(): number {
+    return Math.max(0, ...[...this.#last.values()].map(({ count }) => count));
+  }
+
+  /** Who answered after whom. */
+  get turns(): readonly string[] {
+    return this.#turns;
   }
 
   /** From the last answer of one to the first answer of the other, in seconds. */
@@ -64,6 +82,7 @@ export class OutageClient implements AsyncDisposable {
       const answer = { at: performance.now(), from, count: Number(count) };
       this.#last.set(from, answer);
       if (!this.#first.has(from)) this.#first.set(from, answer);
+      if (this.#turns.at(-1) !== from) this.#turns.push(from);
     } catch {
       // No answer: that is what is measured.
     }
