@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import type { Cutover, CutoverState } from "#shared/protocol/cutover.ts";
-import type { Plan } from "#shared/protocol/protection.ts";
+import type { Plan, Run } from "#shared/protocol/protection.ts";
 import type { Recovery } from "#shared/protocol/recovery.ts";
 import { PRODUCTION_ADDRESS } from "../machines/disk/database-server.ts";
 import { ProductionNetwork } from "../machines/production-network.ts";
@@ -20,8 +20,11 @@ import { until } from "./until.ts";
 const ENDPOINT = `${PRODUCTION_ADDRESS}:${TINY_SYSTEM_PORT}`;
 const MACHINE = [
   ...["--hypervisor", "qemu", "--software", "--cpus", "1", "--memory", "128", "--disk-bus", "virtio"],
-  ...["--boot-disk", "system", "--expect", TINY_SYSTEM_READY],
+  ...["--expect", TINY_SYSTEM_READY],
 ];
+const BOOTS = ["--boot-disk", "system"];
+/** The disk with the data has no boot loader. */
+const BOOTS_NOT = ["--boot-disk", "data", "--answer-timeout", "60"];
 /** Besides the baseline. */
 const RUNS = 3;
 const WAITING_LIMIT_SECONDS = 120;
@@ -131,7 +134,7 @@ export class MeasuredCutovers implements AsyncDisposable {
     const installation = this.#installation;
     await using client = new OutageClient(`http://${ENDPOINT}/`);
     await client.answerOf("source");
-    const id = await this.#create(source.id);
+    const id = await this.#create(source.id, BOOTS);
     const { forecast } = await installation.api.getCutover({ parameters: { id } });
     const shown = await installation.cli(["cutover", "forecast", id]);
     await installation.api.goCutover({ parameters: { id } });
@@ -151,21 +154,46 @@ export class MeasuredCutovers implements AsyncDisposable {
   }
 
   /**
-   * Cuts a source over that serves, and loses what `disturb` loses once the cutover is in a state. It comes
-   * back after some seconds. Then the source serves again.
+   * Cuts a source over that serves. Once the cutover is in the state, it loses the victim, which comes back
+   * after some seconds. In the end the source serves again.
    */
-  async disturb(
+  lose(
     source: LoadedSource,
     { state, victim, seconds }: { state: CutoverState; victim: Victim; seconds: number },
   ): Promise<DisturbedCutover> {
+    return this.#disturbed(source, BOOTS, async (id) => {
+      await this.#untilState(id, (one) => one.states.some(({ name }) => name === state));
+      await this.#lose(victim, source, seconds);
+    });
+  }
+
+  /** Cuts a source over that serves, to a machine that does not boot. */
+  cutOverToNothing(source: LoadedSource): Promise<DisturbedCutover> {
+    return this.#disturbed(source, BOOTS_NOT, async () => {});
+  }
+
+  /** Has the source's plan run now, and returns that run. */
+  async nextRun(source: LoadedSource): Promise<Run> {
+    const { api } = this.#installation;
+    const { items } = await api.listPlans({});
+    const plan = items.find(({ sourceId }) => sourceId === source.id);
+    if (!plan) throw new Error("the source has no plan");
+    await api.runPlan({ parameters: { id: plan.id } });
+    return completedRun(api, plan.id, ({ id }) => id !== plan.lastRun?.id);
+  }
+
+  async #disturbed(
+    source: LoadedSource,
+    options: readonly string[],
+    disturb: (id: string) => Promise<void>,
+  ): Promise<DisturbedCutover> {
     await using client = new OutageClient(`http://${ENDPOINT}/`);
     await client.answerOf("source");
-    const id = await this.#create(source.id);
+    const id = await this.#create(source.id, options);
     let hasEndedOnTarget = true;
     try {
       await this.#installation.api.goCutover({ parameters: { id } });
-      await this.#untilState(id, (one) => one.states.some(({ name }) => name === state));
-      await this.#lose(victim, source, seconds);
+      await disturb(id);
       const cutover = await this.#untilState(id, ({ endedAt }) => endedAt !== undefined);
       hasEndedOnTarget = cutover.state === "completed";
       const { count } = await client.nextAnswerOf(hasEndedOnTarget ? "machine" : "source");
@@ -194,15 +222,15 @@ export class MeasuredCutovers implements AsyncDisposable {
 
   async #rehearse(sourceId: string): Promise<void> {
     const where = ["--target", this.#targetId, "--test-network"];
-    const words = ["recover", sourceId, ...where, ...MACHINE, "--nic", "isolated", "--wait"];
+    const words = ["recover", sourceId, ...where, ...MACHINE, ...BOOTS, "--nic", "isolated", "--wait"];
     const { id } = (await this.#installation.json(words)) as Recovery;
     await this.#remove(id);
   }
 
-  async #create(sourceId: string): Promise<string> {
+  async #create(sourceId: string, options: readonly string[]): Promise<string> {
     const day = (offset: number) => new Date(Date.now() + offset * DAY_MS).toISOString().slice(0, 10);
     const { id } = (await this.#installation.json([
-      ...["cutover", "create", sourceId, "--target", this.#targetId, ...MACHINE],
+      ...["cutover", "create", sourceId, "--target", this.#targetId, ...MACHINE, ...options],
       ...["--window", `${day(-1)}..${day(1)},00:00-00:00`, "--nic", `bridge:${this.#bridge}`],
       ...["--answer", ENDPOINT],
     ])) as Cutover;

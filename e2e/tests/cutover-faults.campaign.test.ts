@@ -1,6 +1,6 @@
 /**
  * Cutovers in real time on loop devices, under real systemd. Each loses the control plane or an agent in one
- * of its states, for less and for more than a lease lasts.
+ * of its states, for less and for more than a lease lasts; and one leads to a machine that does not boot.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { LEASE_SECONDS } from "#shared/domain/lease.ts";
@@ -29,7 +29,7 @@ afterAll(async () => {
 
 describe("of source and machine one runs in the end, with every write that was acknowledged, and they never took turns", () => {
   test.each(rows)("$victim is lost in $state for $seconds s", async (row) => {
-    const { cutover, turns, isNothingLost, machines, isSourceServing } = await cutovers.disturb(source, row);
+    const { cutover, turns, isNothingLost, machines, isSourceServing } = await cutovers.lose(source, row);
     console.log(`${cutover.state}; answered: ${turns.join(", ")}; ${cutover.failure?.message ?? ""}`);
     expect(isNothingLost).toBe(true);
     if (cutover.state === "completed") {
@@ -43,4 +43,13 @@ describe("of source and machine one runs in the end, with every write that was a
       });
     }
   });
+});
+
+test("a machine that does not boot is gone again, the source serves with every write, and its standby needs no other baseline", async () => {
+  const { cutover, ...rest } = await cutovers.cutOverToNothing(source);
+  expect(cutover).toMatchObject({ state: "rolled-back", failure: { name: "MachineSilentError" } });
+  expect(rest).toEqual({ turns: ["source"], isNothingLost: true, machines: 0, isSourceServing: true });
+  const { result } = await cutovers.nextRun(source);
+  expect(result?.standby).toMatchObject({ state: "applied" });
+  expect(result?.disks.find(({ name }) => name === "data")).toMatchObject({ mode: "tracked" });
 });
