@@ -62,6 +62,7 @@ export async function prepareCutover(
       ...["--answer", `${PRODUCTION_ADDRESS}:${POSTGRESQL}`],
     ])) as Cutover;
     await untilCutover(installation, id, ({ state }) => state === "waiting");
+    await showOutput(installation, ["cutover", "forecast", id]);
     return id;
   });
 }
@@ -71,8 +72,16 @@ export async function carryOut({ site, step }: ProtectedDatabase, id: string): P
   const { installation } = site;
   return await step(`causeway cutover go ${id}`, async () => {
     await installation.json(["cutover", "go", id]);
-    return untilCutover(installation, id, ({ endedAt }) => endedAt !== undefined);
+    const cutover = await untilCutover(installation, id, ({ endedAt }) => endedAt !== undefined);
+    await showOutput(installation, ["cutover", "show", id]);
+    return cutover;
   });
+}
+
+/** Prints what an operator sees. */
+async function showOutput(installation: Installation, words: string[]): Promise<void> {
+  const { stdout, stderr } = await installation.cli(words);
+  console.error(`$ causeway ${words.join(" ")}\n${stderr}${stdout}`);
 }
 
 /** Switches the machine of a recovery or a cutover off and removes it with its disks, if there is one. */
