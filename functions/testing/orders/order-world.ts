@@ -23,7 +23,7 @@ const COMPARED = {
   moved: { equal: 1, moved: 1 },
 };
 /** Asked while the machine is isolated, and again once it is connected. */
-const CHECK = { kind: "tcp", host: "192.0.2.7", port: 5432 };
+const CHECK = { kind: "tcp", host: "192.0.2.10", port: 5432 };
 const AGAIN_MS = 60_000;
 const SCHEDULER_MS = 3_000;
 /** The agent gives up an answer to a renewal that is later. */
