@@ -13,7 +13,7 @@ const STATES = ["pre-sync", "quiescing", "final-sync", "checking", "committing"]
 const ABSENCES = [5, LEASE_SECONDS + 40];
 
 const rows = STATES.flatMap((state) =>
-  VICTIMS.flatMap((victim) => ABSENCES.map((seconds) => ({ state, victim, seconds }))),
+  VICTIMS.flatMap((victim) => ABSENCES.map((seconds) => [victim, state, seconds] as const)),
 );
 
 let cutovers: MeasuredCutovers;
@@ -28,7 +28,8 @@ afterAll(async () => {
 });
 
 describe("of source and machine one runs in the end, with every write that was acknowledged, and they never took turns", () => {
-  test.each(rows)("$victim is lost in $state for $seconds s", async (row) => {
+  test.each(rows)("the %s is lost in %s for %i s", async (victim, state, seconds) => {
+    const row = { victim, state, seconds };
     const { cutover, turns, isNothingLost, machines, isSourceServing } = await cutovers.lose(source, row);
     console.log(`${cutover.state}; answered: ${turns.join(", ")}; ${cutover.failure?.message ?? ""}`);
     expect(isNothingLost).toBe(true);
