@@ -1,6 +1,7 @@
 import {
   type AnswerCheck,
   CheckScriptName,
+  combinedCheck,
   MOST_CHECKS,
   SingleCheck,
 } from "#shared/protocol/answer-check.ts";
@@ -57,10 +58,9 @@ export function checkScript(call: CliCall, command: string): string | undefined 
 
 /** One or more checks as one. Throws `UsageError` about `command`. */
 export function allOf(first: SingleCheck, others: readonly SingleCheck[], command: string): AnswerCheck {
-  if (others.length === 0) return first;
   if (others.length >= MOST_CHECKS)
     throw new UsageError(`at most ${MOST_CHECKS} checks, not ${others.length + 1}`, command);
-  return { kind: "all", checks: [first, ...others] };
+  return combinedCheck(first, others);
 }
 
 function tcpCheck(text: string): object {

@@ -36,8 +36,7 @@ export class SystemdHost implements AsyncDisposable {
    * here, and plain QEMU otherwise.
    */
   static async start(folder: string, hypervisor?: HypervisorKind): Promise<SystemdHost> {
-    const chosen = hypervisor ?? (await hypervisorHere());
-    await run(process.execPath, [SETUP, chosen === "libvirt" ? "libvirt" : "host"]);
+    const chosen = await installed(hypervisor);
     // An overlay must not be on the file system that it covers.
     const layer = await mkdtemp("/dev/shm/causeway-host-");
     const [upper, work, root] = [join(layer, "upper"), join(layer, "work"), join(layer, "root")];
@@ -91,15 +90,19 @@ export class SystemdHost implements AsyncDisposable {
   }
 }
 
-async function hypervisorHere(): Promise<HypervisorKind> {
-  try {
-    await run(process.execPath, [SETUP, "libvirt"]);
-    return "libvirt";
-  } catch (error) {
-    if (!(error instanceof CommandFailedError)) throw error;
-    console.error("  libvirt cannot be installed here: plain QEMU runs the machine");
-    return "qemu";
+/** Installs what a host with this hypervisor needs, or with the one that can be had here. */
+async function installed(wanted: HypervisorKind | undefined): Promise<HypervisorKind> {
+  if (wanted !== "qemu") {
+    try {
+      await run(process.execPath, [SETUP, "libvirt"]);
+      return "libvirt";
+    } catch (error) {
+      if (wanted === "libvirt" || !(error instanceof CommandFailedError)) throw error;
+      console.error("  libvirt cannot be installed here: plain QEMU runs the machine");
+    }
   }
+  await run(process.execPath, [SETUP, "host"]);
+  return "qemu";
 }
 
 function words(root: string, folder: string): string[] {

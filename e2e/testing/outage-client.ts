@@ -37,7 +37,10 @@ export class OutageClient implements AsyncDisposable {
   /** Waits for another answer of this one. */
   async nextAnswerOf(from: string): Promise<Answer> {
     const known = this.#last.get(from)?.at ?? 0;
-    const newer = () => [this.#last.get(from)].find((one) => one !== undefined && one.at > known);
+    const newer = () => {
+      const last = this.#last.get(from);
+      return last && last.at > known ? last : undefined;
+    };
     return until(`another answer of the ${from}`, newer, 180);
   }
 

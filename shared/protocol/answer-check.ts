@@ -69,6 +69,11 @@ export function singleChecks(check: AnswerCheck): readonly SingleCheck[] {
   return check.kind === "all" ? check.checks : [check];
 }
 
+/** One or more checks as one: the reverse of `singleChecks`. */
+export function combinedCheck(first: SingleCheck, others: readonly SingleCheck[]): AnswerCheck {
+  return others.length === 0 ? first : { kind: "all", checks: [first, ...others] };
+}
+
 /** Whether the machine can succeed only if it is connected to its network. */
 export function needsNetwork(check: AnswerCheck): boolean {
   return singleChecks(check).some((one) => endpointOfCheck(one) !== undefined);

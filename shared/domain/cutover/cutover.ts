@@ -7,7 +7,7 @@ import {
   WindowClosedError,
   WrongStateError,
 } from "../../errors.ts";
-import { AnswerCheck } from "../../protocol/answer-check.ts";
+import { AnswerCheck, combinedCheck } from "../../protocol/answer-check.ts";
 import { BootImageReference } from "../../protocol/boot-image.ts";
 import { commandKinds } from "../../protocol/commands.ts";
 import { Failure as FailureSchema, Timestamp } from "../../protocol/common.ts";
@@ -266,8 +266,7 @@ export function cutoverInput(cutover: CutoverRecord) {
 
 function checkBeforeCommit({ expect: text, script: name }: CutoverRecord): AnswerCheck {
   const console = { kind: "console" as const, ...(text === undefined ? {} : { expect: text }) };
-  if (name === undefined) return console;
-  return { kind: "all", checks: [console, { kind: "script", name }] };
+  return combinedCheck(console, name === undefined ? [] : [{ kind: "script", name }]);
 }
 
 export function cutoverAsOwner(cutover: CutoverRecord): CommandOwner {

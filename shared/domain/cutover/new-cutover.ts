@@ -1,6 +1,6 @@
 /** What a cutover is when it is asked for. */
 import { CheckScriptMissingError, InvalidInputError, WrongStateError } from "../../errors.ts";
-import { type AnswerCheck, needsNetwork } from "../../protocol/answer-check.ts";
+import { type AnswerCheck, combinedCheck, needsNetwork } from "../../protocol/answer-check.ts";
 import type { BootImageReference } from "../../protocol/boot-image.ts";
 import type { NetworkCheck, NewCutover } from "../../protocol/cutover.ts";
 import type { Inventory } from "../../protocol/inventory.ts";
@@ -130,7 +130,7 @@ function isolatedOf(
   const lack = askerLack(target);
   if (lack) throw lack;
   return {
-    check: others.length === 0 ? first : { kind: "all", checks: asked },
+    check: combinedCheck(first, others),
     planned: { isolatedNetworks: networks },
     shown,
   };
