@@ -34,8 +34,18 @@ const answered = new Set<string>();
 
 const idOf = ({ enrolment }: Identity) => enrolment.agentId;
 
-async function boot(into: AgentSystem): Promise<void> {
+/** The machine, off: also the control plane has seen it go, so that no late word of that reaches what follows. */
+async function switchOff(): Promise<void> {
   await machine?.[Symbol.asyncDispose]();
+  machine = undefined;
+  await until("the source to be gone", async () => {
+    const { presence } = await plane.api.getSource({ parameters: { id: idOf(source) } });
+    return presence !== "connected" || undefined;
+  });
+}
+
+async function boot(into: AgentSystem): Promise<void> {
+  await switchOff();
   system = into;
   machine = await Device.connect(source);
   const inventory = { ...readyMachine, disks: [aDisk("vda")], fencedServices: ["db.service"] };
@@ -84,10 +94,7 @@ async function answer(device: Device | undefined): Promise<void> {
     await device?.tell({ ...event, type: "command-succeeded", output: outputOf(command) });
     const { into } = command.input as { into?: AgentSystem };
     if (kind === "reboot" && into) return boot(into === "original" ? into : leadsTo);
-    if (kind === "switch-off") {
-      await device?.[Symbol.asyncDispose]();
-      machine = undefined;
-    }
+    if (kind === "switch-off") await switchOff();
   }
 }
 
