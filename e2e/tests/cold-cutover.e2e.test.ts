@@ -34,7 +34,7 @@ const answered = new Set<string>();
 
 const idOf = ({ enrolment }: Identity) => enrolment.agentId;
 
-/** The machine, off: also the control plane has seen it go, so that no late word of that reaches what follows. */
+/** Resolves once the control plane knows that the source is off: a late event would meet its next start. */
 async function switchOff(): Promise<void> {
   await machine?.[Symbol.asyncDispose]();
   machine = undefined;
