@@ -1,6 +1,7 @@
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { zstdCompressSync } from "node:zlib";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { encodeManifest } from "../boot-image/manifest.ts";
 import { hashFile } from "../boot-image/signature.ts";
@@ -15,14 +16,10 @@ beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), "causeway-adapt-clone-"));
   // Also for the user that QEMU would run as.
   await chmod(dir, 0o755);
-  const names = ["vmlinuz", "initrd.zst"];
-  for (const name of names) await writeFile(join(dir, name), name);
+  const names = ["vmlinux.zst", "initrd.zst"];
+  for (const name of names) await writeFile(join(dir, name), zstdCompressSync(name));
   const files = names.map(async (name) => ({ path: name, ...(await hashFile(join(dir, name))) }));
-  const drivers = [{ name: "virtio_console", kind: "bus" as const, builtIn: false }];
-  await writeFile(
-    join(dir, "manifest.json"),
-    encodeManifest(aManifest({ drivers, files: await Promise.all(files) })),
-  );
+  await writeFile(join(dir, "manifest.json"), encodeManifest(aManifest({ files: await Promise.all(files) })));
   // A guest that never says anything.
   await writeFile(join(dir, "qemu-system-x86_64"), "#!/bin/sh\nexec sleep 600\n", { mode: 0o755 });
   process.env.PATH = `${dir}:${path}`;

@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { mkdir, open, rename } from "node:fs/promises";
 import { join } from "node:path";
 import {
@@ -8,12 +7,13 @@ import {
   type WantedMachine,
 } from "#shared/protocol/wanted-machine.ts";
 import { GuestAnswerInvalidError } from "../browse/errors.ts";
-import { channelFrame, FRAME, messageFrame, messageIn } from "../browse/frames.ts";
+import { FRAME, messageFrame, messageIn } from "../browse/frames.ts";
 import type { GuestChannel } from "../browse/guest-channel.ts";
 import { printable } from "../hooks/printable.ts";
 import type { GuestDisk } from "../hypervisor/guest.ts";
 import { type AdaptationRecord, addInputs } from "./adaptation-record.ts";
 import { type CloneGuestOptions, withCloneGuest } from "./clone-guest.ts";
+import { withContentsDisk } from "./contents-disk.ts";
 import { sentKeys } from "./disk-key.ts";
 import { SystemNotAdaptedError } from "./errors.ts";
 import {
@@ -25,13 +25,10 @@ import {
   MOST_CONTENT_BYTES,
 } from "./messages.ts";
 
-/** Minutes under emulation on a busy machine. */
-const START_LIMIT_MS = 10 * 60_000;
 /** Between two frames: an initramfs is built by the system's own program, under emulation. */
 const ANSWER_LIMIT_MS = 25 * 60_000;
 /** An initramfs and the programs that build it are in the guest's memory at the same time. */
 const LEAST_MEMORY_MIB = 1536;
-const PIECE_BYTES = 128 * 1024;
 
 export type CloneDisk = SourceDiskIdentity & GuestDisk;
 
@@ -85,21 +82,28 @@ export async function applyToClone(
   options: AdaptedClone,
   { inputs, changes }: AdaptationRecord,
 ): Promise<{ stale: string[] }> {
-  return withGuest(options, "kept", async (guest) => {
-    await guest.ask({ task: "apply", disks: attachedOf(options), ...sentKeys(options.keys ?? []) });
-    const all = Object.entries(inputs);
-    for (let at = 0; at < all.length; at += INPUTS_AT_ONCE)
-      await guest.ask({ task: "inputs", inputs: all.slice(at, at + INPUTS_AT_ONCE) });
-    for (const change of changes) {
-      await guest.ask({ task: "change", change });
-      await guest.sendContent(change, options.contentsDir);
-    }
-    await guest.ask({ task: "end" });
-    const answer = await guest.answer();
-    if (answer.say === "stale") return { stale: answer.inputs };
-    if (answer.say === "applied") return { stale: [] };
-    throw new GuestAnswerInvalidError(`"${answer.say}" is no part of it`);
-  });
+  return withContentsDisk(options, changes, (contents) =>
+    withGuest(
+      options,
+      "kept",
+      async (guest) => {
+        await guest.ask({ task: "apply", disks: attachedOf(options), ...sentKeys(options.keys ?? []) });
+        const all = Object.entries(inputs);
+        for (let at = 0; at < all.length; at += INPUTS_AT_ONCE)
+          await guest.ask({ task: "inputs", inputs: all.slice(at, at + INPUTS_AT_ONCE) });
+        for (const change of changes) {
+          const offset = change.after && contents.offsets.get(change.after.sha256);
+          await guest.ask({ task: "change", change, ...(offset === undefined ? {} : { offset }) });
+        }
+        await guest.ask({ task: "end" });
+        const answer = await guest.answer();
+        if (answer.say === "stale") return { stale: answer.inputs };
+        if (answer.say === "applied") return { stale: [] };
+        throw new GuestAnswerInvalidError(`"${answer.say}" is no part of it`);
+      },
+      [contents],
+    ),
+  );
 }
 
 function attachedOf({ disks }: AdaptedClone): SourceDiskIdentity[] {
@@ -115,12 +119,13 @@ function withGuest<T>(
   { onProgress, ...options }: AdaptedClone,
   changes: "kept" | "discarded",
   work: (guest: AdaptingGuestSide) => Promise<T>,
+  readDisks: readonly GuestDisk[] = [],
 ): Promise<T> {
   const disks = changes === "kept" ? "partly changed" : "unchanged";
   const lateError = (why: string) => new SystemNotAdaptedError(why, disks);
   return withCloneGuest(
     options,
-    { mode: "adapt", portName: ADAPT_PORT, changes, leastMemoryMiB: LEAST_MEMORY_MIB, lateError },
+    { mode: "adapt", portName: ADAPT_PORT, changes, readDisks, leastMemoryMiB: LEAST_MEMORY_MIB, lateError },
     async (channel) => {
       const guest = new AdaptingGuestSide(channel, onProgress);
       await guest.awaitReady();
@@ -140,7 +145,7 @@ class AdaptingGuestSide {
   }
 
   async awaitReady(): Promise<void> {
-    const message = AdaptAnswer.safeParse(messageIn(await this.#channel.next(START_LIMIT_MS))).data;
+    const message = AdaptAnswer.safeParse(messageIn(await this.#channel.next(ANSWER_LIMIT_MS))).data;
     if (message?.say !== "ready") throw new GuestAnswerInvalidError("it does not begin with its greeting");
   }
 
@@ -185,11 +190,5 @@ class AdaptingGuestSide {
     if (digest.digest("hex") !== after.sha256)
       throw new GuestAnswerInvalidError("a file has another content than its change says");
     await rename(partial, path);
-  }
-
-  async sendContent({ after }: FileChange, folder: string): Promise<void> {
-    if (!after) return;
-    for await (const piece of createReadStream(join(folder, after.sha256), { highWaterMark: PIECE_BYTES }))
-      await this.#channel.send(channelFrame(FRAME.data, piece as Buffer));
   }
 }

@@ -5,6 +5,7 @@ import { canonicalJson } from "#shared/protocol/canonical-json.ts";
 import type { CommandInput, CommandOutput } from "#shared/protocol/commands.ts";
 import type { HypervisorKind } from "#shared/protocol/defined-machine.ts";
 import { NoBootImageError } from "../browse/errors.ts";
+import type { SavedStarts } from "../browse/saved-starts.ts";
 import { AgentRecords, type RecordsOptions } from "../commands/agent-records.ts";
 import type { ConversionImages } from "../commands/conversion-images.ts";
 import type { ExecutionContext, Executors } from "../commands/executor.ts";
@@ -34,6 +35,7 @@ export interface AdaptDeps {
   /** Where the new contents of files are kept, in a folder for each owner. */
   contentsDir: string;
   clone: { compute: typeof computeOnClone; apply: typeof applyToClone };
+  savedStarts?: Pick<SavedStarts, "start"> | undefined;
   now: () => number;
 }
 
@@ -84,6 +86,7 @@ async function adapt(
       return { ...source, name, path, format };
     }),
     keys: await deps.diskKeys(input.sourceId),
+    savedStarts: deps.savedStarts,
     signal,
   };
   const earlier = dryRun ? undefined : await records.read(ownerId);

@@ -1,8 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { GuestChannel } from "../browse/guest-channel.ts";
+import type { GuestChannel } from "../browse/guest-channel.ts";
 import { openGuestImage } from "../browse/guest-image.ts";
+import type { SavedStarts } from "../browse/saved-starts.ts";
+import { startGuest } from "../browse/started-guest.ts";
 import type { GuestDisk } from "../hypervisor/guest.ts";
-import { BootImageMachine } from "../hypervisor/qemu/boot-image-machine.ts";
 import { type DiskKey, KEY_MEMORY_MIB } from "./disk-key.ts";
 
 /**
@@ -21,6 +22,8 @@ export interface CloneGuestOptions {
   keys?: readonly DiskKey[] | undefined;
   /** Where files without a name are made, as large as what the guest changes. */
   workDir: string;
+  /** Without them, the guest starts from the beginning. */
+  savedStarts?: Pick<SavedStarts, "start"> | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -30,6 +33,8 @@ interface CloneGuestTask {
   portName: string;
   /** Whether what the guest changes stays on the disks. */
   changes: "kept" | "discarded";
+  /** Disks that the guest gets after those of the clone; what it changes of them is discarded. */
+  readDisks?: readonly GuestDisk[];
   leastMemoryMiB?: number;
   /** What is thrown if it takes longer than some hours. */
   lateError: (why: string) => Error;
@@ -41,28 +46,32 @@ interface CloneGuestTask {
  * what `GuestChannel` and `openGuestImage` throw.
  */
 export async function withCloneGuest<T>(
-  { imageFolder, disks, keys = [], workDir, signal }: CloneGuestOptions,
-  { mode, portName, changes, leastMemoryMiB = 0, lateError }: CloneGuestTask,
+  { imageFolder, disks, keys = [], workDir, savedStarts, signal }: CloneGuestOptions,
+  { mode, portName, changes, readDisks = [], leastMemoryMiB = 0, lateError }: CloneGuestTask,
   work: (channel: GuestChannel, imageId: string) => Promise<T>,
 ): Promise<T> {
   signal?.throwIfAborted();
-  const image = await openGuestImage(imageFolder, mode);
-  const machine = await BootImageMachine.start({
+  const { id: imageId, ...image } = await openGuestImage(imageFolder, mode);
+  const options = {
     ...image,
     memoryMiB: Math.max(image.memoryMiB, leastMemoryMiB) + (keys.length > 0 ? KEY_MEMORY_MIB : 0),
     cpuCount: 2,
-    disks: disks.map(({ path, format }) => ({ kind: "image", path, format, changes })),
+    disks: [
+      ...disks.map((disk) => ({ ...disk, changes })),
+      ...readDisks.map((disk) => ({ ...disk, changes: "discarded" as const })),
+    ].map(({ path, format, changes }) => ({ kind: "image" as const, path, format, changes })),
     workDir,
     portName,
-  });
-  const stop = () => void machine.stop();
+  };
   const late = AbortSignal.timeout(MOST_HOURS * 3_600_000);
   const either = AbortSignal.any(signal ? [signal, late] : [late]);
+  const { machine, channel } = await (savedStarts?.start({ ...options, imageId }, either) ??
+    startGuest(options, either));
+  const stop = () => void machine.stop();
   either.addEventListener("abort", stop);
   try {
-    // No event follows for a cancel that came while the guest was started.
-    signal?.throwIfAborted();
-    const result = await work(new GuestChannel(machine), image.id);
+    either.throwIfAborted();
+    const result = await work(channel, imageId);
     // The guest has flushed its disks; QEMU has more time to close the images.
     if (changes === "kept")
       await Promise.race([machine.ended, delay(END_LIMIT_MS, undefined, { ref: false })]);

@@ -40,14 +40,17 @@ const Inputs = z.array(z.tuple([z.string().min(1).max(4096), Sha256])).max(INPUT
 const Disks = z.array(SourceDiskIdentity).min(1).max(256);
 
 /**
- * What the guest is asked. `compute` is one message. `apply` is followed by `inputs`, by each `change` with
- * its content in data frames, and by `end`.
+ * What the guest is asked. `compute` is one message. `apply` is followed by `inputs`, by each `change`, and
+ * by `end`. A change's content is at `offset` on the disk that follows those of the system.
  */
 export const AdaptTask = z.discriminatedUnion("task", [
   z.strictObject({ task: z.literal("compute"), disks: Disks, keys: SentKeys, wanted: WantedMachine }),
   z.strictObject({ task: z.literal("apply"), disks: Disks, keys: SentKeys }),
   z.strictObject({ task: z.literal("inputs"), inputs: Inputs }),
-  z.strictObject({ task: z.literal("change"), change: FileChange }),
+  z.strictObject({
+    ...{ task: z.literal("change"), change: FileChange },
+    offset: z.int().nonnegative().optional(),
+  }),
   z.strictObject({ task: z.literal("end") }),
 ]);
 export type AdaptTask = z.infer<typeof AdaptTask>;

@@ -32,8 +32,6 @@ export interface PathQuestion {
   path: Buffer;
 }
 
-/** Minutes under emulation on a busy machine. */
-const START_LIMIT_MS = 10 * 60_000;
 /** Between two frames. A volume with a large tree takes long to mount, and a block may come from far away. */
 const ANSWER_LIMIT_MS = 5 * 60_000;
 
@@ -119,12 +117,14 @@ export class Browser {
   }
 
   async #awaitReady(): Promise<void> {
-    const message = GuestMessage.safeParse(messageIn(await this.#next(START_LIMIT_MS))).data;
+    await this.#channel.waits();
+    await this.#channel.begin();
+    const message = GuestMessage.safeParse(messageIn(await this.#next())).data;
     if (message?.say !== "ready") throw new GuestAnswerInvalidError("it does not begin with its greeting");
   }
 
-  #next(limitMs = ANSWER_LIMIT_MS): Promise<ChannelFrame> {
-    return this.#channel.next(limitMs);
+  #next(): Promise<ChannelFrame> {
+    return this.#channel.next(ANSWER_LIMIT_MS);
   }
 
   #failure({ disk, volume, path }: PathQuestion, { why, detail }: GuestFailure): unknown {

@@ -1,7 +1,13 @@
 import type { BootImageMachine } from "../hypervisor/qemu/boot-image-machine.ts";
 import { startFailure } from "../hypervisor/qemu/boot-image-machine.ts";
+import { type Begin, WakeMessage } from "../hypervisor/qemu/wake.ts";
 import { GuestAnswerInvalidError, GuestEndedError, GuestSilentError } from "./errors.ts";
-import { type ChannelFrame, FrameError, FrameParser } from "./frames.ts";
+import { type ChannelFrame, FrameError, FrameParser, messageFrame, messageIn } from "./frames.ts";
+
+/** For a guest's start: minutes under emulation on a busy machine. */
+const START_LIMIT_MS = 10 * 60_000;
+/** A guest that was not resumed well never answers. */
+const BEGIN_LIMIT_MS = 2 * 60_000;
 
 /** The channel to a guest that is started from a boot image, seen from this machine. */
 export class GuestChannel {
@@ -14,6 +20,18 @@ export class GuestChannel {
     this.#machine = machine;
     this.#frames = framesOf(machine);
     this.#fault = fault;
+  }
+
+  /** Resolves once the guest has started, and waits before it looks at its disks. Throws as `next` does. */
+  async waits(): Promise<void> {
+    await this.#hear("waiting", START_LIMIT_MS);
+  }
+
+  /** Lets a guest that waits look at its disks; resolves once they are there. Throws as `next` does. */
+  async begin(): Promise<void> {
+    const word: Begin = { wake: "begin", atMs: Date.now() };
+    await this.send(messageFrame(word));
+    await this.#hear("begun", BEGIN_LIMIT_MS);
   }
 
   /** Resolves when there is room for more. */
@@ -44,6 +62,11 @@ export class GuestChannel {
     const end = await this.#machine.ended;
     const { lastLine } = this.#machine;
     throw this.#fault() ?? (lastLine === "" ? startFailure(end) : new GuestEndedError(end.cause, lastLine));
+  }
+
+  async #hear(wake: WakeMessage["wake"], limitMs: number): Promise<void> {
+    const message = WakeMessage.safeParse(messageIn(await this.next(limitMs))).data;
+    if (message?.wake !== wake) throw new GuestAnswerInvalidError(`it does not say "${wake}"`);
   }
 }
 

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { GUEST_KERNEL_FILE, INITRD_FILE, KERNEL_FILE, MANIFEST_FILE } from "#shared/protocol/boot-image.ts";
+import { GUEST_KERNEL_FILE, INITRD_FILE, MANIFEST_FILE } from "#shared/protocol/boot-image.ts";
 import { type FullManifest, fullManifest, imageId } from "../boot-image/manifest.ts";
 import { verifyFile } from "../boot-image/signature.ts";
 import { BrowseImageUnusableError } from "./errors.ts";
@@ -15,9 +15,6 @@ const PARAMETERS = {
   adapt: "causeway.adapt=1 causeway.deadline=0 norandmaps",
   prove: "causeway.prove=1 causeway.deadline=0",
 } as const;
-/** The driver of the channel. Boot images from before such guests do not have it. */
-const CHANNEL_DRIVER = "virtio_console";
-
 export interface GuestImage {
   /** The boot image's. */
   id: string;
@@ -32,11 +29,9 @@ export interface GuestImage {
 /** The boot image in a folder, as a guest starts it for a task. Throws `BrowseImageUnusableError`. */
 export async function openGuestImage(folder: string, task: keyof typeof PARAMETERS): Promise<GuestImage> {
   const { id, manifest } = await manifestIn(folder);
-  if (!manifest.drivers.some(({ name }) => name === CHANNEL_DRIVER))
-    throw new BrowseImageUnusableError(`the boot image in ${folder} is older than guests that work on disks`);
-  // Older images have only the kernel that unpacks itself.
-  const hasOwnKernel = manifest.files.some(({ path }) => path === GUEST_KERNEL_FILE);
-  const files = { kernel: hasOwnKernel ? GUEST_KERNEL_FILE : KERNEL_FILE, ramDisk: INITRD_FILE };
+  if (!manifest.files.some(({ path }) => path === GUEST_KERNEL_FILE))
+    throw new BrowseImageUnusableError(`the boot image in ${folder} is older than such guests`);
+  const files = { kernel: GUEST_KERNEL_FILE, ramDisk: INITRD_FILE };
   return {
     id,
     kernel: join(folder, files.kernel),

@@ -3,6 +3,7 @@ import type { CommandInput, CommandOutput } from "#shared/protocol/commands.ts";
 import type { ComparedFiles, ProofReceipt } from "#shared/protocol/proof.ts";
 import type { DiskKey } from "../adapt/disk-key.ts";
 import { NoBootImageError } from "../browse/errors.ts";
+import type { SavedStarts } from "../browse/saved-starts.ts";
 import type { ConversionImages } from "../commands/conversion-images.ts";
 import type { Executor } from "../commands/executor.ts";
 import type { Repository } from "../repository/repository.ts";
@@ -17,6 +18,7 @@ export interface CompareFilesDeps {
   /** The keys for a source's encrypted volumes, if the administrator of this host has them. */
   diskKeys: (sourceId: string) => Promise<DiskKey[]>;
   compare: typeof compareClone;
+  savedStarts?: Pick<SavedStarts, "start"> | undefined;
   /** This host's, which signs what it found. */
   agent: { id: string; version: string; keyPem: string; certificatePem: string };
   now: () => Date;
@@ -25,13 +27,13 @@ export interface CompareFilesDeps {
 /** Compares the files of written disks with those that their source's agent has listed. */
 export function compareFilesExecutor(deps: CompareFilesDeps): Executor<"compare-files"> {
   return async (input, { signal }): Promise<CommandOutput<"compare-files">> => {
-    const { bootImageDir, images, repository, diskKeys, compare } = deps;
+    const { bootImageDir, images, repository, diskKeys, compare, savedStarts } = deps;
     if (bootImageDir === undefined) throw new NoBootImageError();
     const startedAt = performance.now();
     const { folder, disks } = await images.require(input);
     const keys = await diskKeys(input.sourceId);
     const { result, bootImageId } = await compare(
-      { imageFolder: bootImageDir, workDir: folder, disks, keys, signal },
+      { imageFolder: bootImageDir, workDir: folder, disks, keys, savedStarts, signal },
       { repository: await repository(input.ownerId), list: input.list },
     );
     const compared = { ...result, seconds: (performance.now() - startedAt) / 1000 };

@@ -14,8 +14,6 @@ export interface ProvedClone extends CloneGuestOptions {
   keys: readonly DiskKey[];
 }
 
-/** Minutes under emulation on a busy machine. */
-const START_LIMIT_MS = 10 * 60_000;
 /** Between two frames: a journal is replayed, or a large file is read, under emulation. */
 const ANSWER_LIMIT_MS = 25 * 60_000;
 
@@ -43,7 +41,7 @@ export class ProvingGuestSide {
       { mode: "prove", portName: PROVE_PORT, changes: "discarded", lateError },
       async (channel, imageId) => {
         const guest = new ProvingGuestSide(channel, options);
-        await guest.#answer("ready", START_LIMIT_MS);
+        await guest.#answer("ready");
         return work(guest, imageId);
       },
     );
@@ -72,11 +70,8 @@ export class ProvingGuestSide {
     return this.#channel.send(messageFrame(task));
   }
 
-  async #answer<S extends ProveAnswer["say"]>(
-    say: S,
-    limitMs = ANSWER_LIMIT_MS,
-  ): Promise<Extract<ProveAnswer, { say: S }>> {
-    const answer = ProveAnswer.safeParse(messageIn(await this.#channel.next(limitMs))).data;
+  async #answer<S extends ProveAnswer["say"]>(say: S): Promise<Extract<ProveAnswer, { say: S }>> {
+    const answer = ProveAnswer.safeParse(messageIn(await this.#channel.next(ANSWER_LIMIT_MS))).data;
     if (!answer) throw new GuestAnswerInvalidError("a message has an unknown form");
     if (answer.say === "failed") throw new FilesNotComparedError(printable(answer.detail));
     if (answer.say !== say) throw new GuestAnswerInvalidError(`"${answer.say}" is no answer to this`);

@@ -4,6 +4,7 @@ import { DISK_KEYS_FOLDER, diskKeysOf } from "../adapt/disk-key.ts";
 import { askerProblem, requireAsker } from "../answer/asker.ts";
 import { CHECK_SCRIPTS_FOLDER, findCheckScripts } from "../answer/check-script.ts";
 import { hostReach } from "../answer/reach.ts";
+import { SavedStarts } from "../browse/saved-starts.ts";
 import { agentApi } from "../cloud/agent-api.ts";
 import { openReadableRepository } from "../cloud/readable-repository.ts";
 import { AgentRecords, recordKeyOf } from "../commands/agent-records.ts";
@@ -84,7 +85,7 @@ export const targetRole: Role = async (options) => {
     images: { require: (wanted) => images.require(wanted), remove: removeImages },
     ...{ requireAsker, agentId },
   };
-  const diskKeys = (sourceId: string) => diskKeysOf(DISK_KEYS_FOLDER, sourceId);
+  const guests = guestsOf(options);
   return {
     takeInventory,
     executors: {
@@ -97,18 +98,26 @@ export const targetRole: Role = async (options) => {
       ...machineExecutors(machines),
       "bring-up-machine": bringUpExecutor({ ...machines, reach: hostReach }),
       ...adaptExecutor({
-        ...{ ...adaptations, machines, images, clone: guestClone, bootImageDir: settings.bootImageDir },
-        diskKeys,
+        ...{ ...adaptations, ...guests, machines, images, clone: guestClone },
         now: () => performance.now(),
       }),
       "compare-files": compareFilesExecutor({
-        ...{ bootImageDir: settings.bootImageDir, images, repository, diskKeys, compare: compareClone },
+        ...{ ...guests, images, repository, compare: compareClone },
         ...{ agent: { id: agentId, version, keyPem: identity.keyPem, certificatePem }, now },
       }),
       release: releaseExecutor(removeImages),
     },
   };
 };
+
+/** What guests that work on clones need. */
+function guestsOf({ settings, dataDir, log }: Pick<RoleOptions, "settings" | "dataDir" | "log">) {
+  return {
+    bootImageDir: settings.bootImageDir,
+    savedStarts: new SavedStarts({ folder: join(dataDir, "guest-starts"), log }),
+    diskKeys: (sourceId: string) => diskKeysOf(DISK_KEYS_FOLDER, sourceId),
+  };
+}
 
 function inventoryOf(
   { settings, machine, now, log }: Pick<RoleOptions, "settings" | "machine" | "now" | "log">,

@@ -1,9 +1,12 @@
 /** The guest that adapts a system, for the machine that started it. */
 import { createReadStream } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
+import { join } from "node:path";
 import { type ChannelFrame, channelFrame, FRAME, messageFrame, messageIn } from "../../browse/frames.ts";
 import { GuestPort } from "../../browse/guest/guest-port.ts";
+import { deviceOfTarget } from "../../browse/guest/volumes.ts";
 import { receivedKeys } from "../disk-key.ts";
-import { ADAPT_PORT, type AdaptAnswer, AdaptTask, type FileChange, INPUTS_AT_ONCE } from "../messages.ts";
+import { ADAPT_PORT, type AdaptAnswer, AdaptTask, INPUTS_AT_ONCE } from "../messages.ts";
 import { applyChanges, type ChangeWithContent } from "./apply.ts";
 import { computeAdaptation } from "./compute.ts";
 import { MountedSystem } from "./mounted-system.ts";
@@ -27,7 +30,7 @@ class AdaptingGuest {
 
   constructor(port: GuestPort) {
     this.#port = port;
-    this.#frames = port.frames();
+    this.#frames = port.frames;
   }
 
   async run(): Promise<void> {
@@ -64,7 +67,7 @@ class AdaptingGuest {
   }
 
   async #apply({ disks, keys }: Task<"apply">): Promise<void> {
-    const { inputs, changes } = await this.#receive();
+    const { inputs, changes } = await this.#receive(disks.length);
     const system = await MountedSystem.open(disks, receivedKeys(keys));
     const { stale } = await applyChanges(system, disks, inputs, changes, () => {
       this.#hasWritten = true;
@@ -73,27 +76,19 @@ class AdaptingGuest {
     await this.#say(stale.length > 0 ? { say: "stale", inputs: stale.slice(0, 200) } : { say: "applied" });
   }
 
-  async #receive(): Promise<{ inputs: Map<string, string>; changes: ChangeWithContent[] }> {
+  /** `contentsDisk`: the number of the disk with the contents. */
+  async #receive(
+    contentsDisk: number,
+  ): Promise<{ inputs: Map<string, string>; changes: ChangeWithContent[] }> {
     const inputs = new Map<string, string>();
     const changes: ChangeWithContent[] = [];
+    await using contents = await open(join("/dev", await deviceOfTarget(contentsDisk)));
     for (;;) {
       const task = await this.#nextTask();
       if (task.task === "end") return { inputs, changes };
       if (task.task === "inputs") for (const [name, sha256] of task.inputs) inputs.set(name, sha256);
-      if (task.task === "change") changes.push(await this.#withContent(task.change));
+      if (task.task === "change") changes.push(await withContent(contents, task));
     }
-  }
-
-  async #withContent(change: FileChange): Promise<ChangeWithContent> {
-    if (!change.after) return { change };
-    const content = Buffer.alloc(change.after.sizeBytes);
-    for (let at = 0; at < content.length; ) {
-      const { value: frame } = await this.#frames.next();
-      if (frame.kind !== FRAME.data || frame.content.length > content.length - at)
-        throw new Error(`the content of ${change.path} has another size`);
-      at += frame.content.copy(content, at);
-    }
-    return { change, content };
   }
 
   async #sendFile(location: string): Promise<void> {
@@ -109,4 +104,14 @@ class AdaptingGuest {
   #say(answer: AdaptAnswer): Promise<void> {
     return this.#port.send(messageFrame(answer));
   }
+}
+
+async function withContent(
+  contents: FileHandle,
+  { change, offset }: Task<"change">,
+): Promise<ChangeWithContent> {
+  if (!change.after || offset === undefined) return { change };
+  const content = Buffer.alloc(change.after.sizeBytes);
+  await contents.read(content, 0, content.length, offset);
+  return { change, content };
 }

@@ -14,7 +14,7 @@ export async function browseAsGuest(): Promise<never> {
   const port = await GuestPort.open(PORT_NAME);
   const guest = new BrowsingGuest((bytes) => port.send(bytes));
   await port.send(messageFrame({ say: "ready" }));
-  for await (const frame of port.frames()) await guest.answer(Question.parse(messageIn(frame)));
+  for await (const frame of port.frames) await guest.answer(Question.parse(messageIn(frame)));
   throw new Error("the channel ended");
 }
 

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { constants, createReadStream, createWriteStream } from "node:fs";
 import { copyFile, type FileHandle, mkdtemp, open, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Duplex, Readable } from "node:stream";
+import type { Duplex, Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createZstdDecompress } from "node:zlib";
 import { HypervisorFailedError, ToolMissingError } from "#shared/errors.ts";
@@ -17,9 +17,12 @@ const CONSOLE_FD = 3;
 const PORT_FD = 4;
 const KERNEL_FD = 5;
 const RAM_DISK_FD = 6;
-const FIRST_DISK_FD = 7;
-/** Of what `machineArguments` and `diskArguments` attach; the guest looks for no other device. */
-const DRIVERS = ["virtio_pci", "virtio_scsi", "sd_mod", "virtio_console", "virtio_rng"];
+const FIRST_PIPE_FD = 7;
+/** Of what is attached; the guest looks for no other device. Those of its disks wait for a word. */
+const DRIVERS = {
+  "causeway.drivers": ["virtio_pci", "virtio_console", "virtio_rng"],
+  "causeway.disk-drivers": ["virtio_scsi", "sd_mod"],
+};
 const MIB = 2 ** 20;
 /** QEMU's code, its threads' stacks and heaps, and the translated code, most of which is never used. */
 const ADDRESS_SPACE_OVERHEAD_MIB = 2048;
@@ -54,6 +57,8 @@ export interface BootImageMachineOptions {
   workDir: string;
   /** The name of the guest's port for `port`. */
   portName: string;
+  /** `resumed`: it waits for a saved state on `state`. `saved`: its state can be saved with `monitor`. */
+  state?: "resumed" | "saved" | undefined;
 }
 
 /**
@@ -69,19 +74,26 @@ export class BootImageMachine {
   readonly port: Duplex;
   /** One stream for each served disk, on which QEMU expects a server of network block devices. */
   readonly streams: readonly Duplex[];
+  /** Of a machine that is resumed: where its saved state goes. */
+  readonly state: Writable | undefined;
+  /** Of a machine whose state is saved: QEMU's monitor. */
+  readonly monitor: Duplex | undefined;
   readonly #child: ChildProcess;
   #console = "";
 
-  private constructor(child: ChildProcess, streamCount: number) {
+  private constructor(child: ChildProcess, streamCount: number, state: BootImageMachineOptions["state"]) {
     this.#child = child;
     this.port = child.stdio[PORT_FD] as Duplex;
-    this.streams = Array.from({ length: streamCount }, (_, at) => child.stdio[FIRST_DISK_FD + at] as Duplex);
+    const pipes = child.stdio.slice(FIRST_PIPE_FD) as Duplex[];
+    this.streams = pipes.slice(0, streamCount);
+    this.state = state === "resumed" ? pipes[streamCount] : undefined;
+    this.monitor = state === "saved" ? pipes[streamCount] : undefined;
     const console = child.stdio[CONSOLE_FD] as Duplex;
     console.setEncoding("latin1").on("data", (text: string) => {
       this.#console = (this.#console + text).slice(-KEPT_CHARACTERS);
     });
     // The end of QEMU resets the connections; `ended` has the reason.
-    for (const stream of [console, this.port]) stream.on("error", () => undefined);
+    for (const stream of [console, this.port, this.state]) stream?.on("error", () => undefined);
     let errors = "";
     (child.stderr as Readable).setEncoding("utf8").on("data", (text: string) => {
       errors = (errors + text).slice(-KEPT_CHARACTERS);
@@ -100,10 +112,11 @@ export class BootImageMachine {
    * for the guest.
    */
   static async start(options: BootImageMachineOptions): Promise<BootImageMachine> {
-    const served = options.disks.filter(({ kind }) => kind === "served");
+    const { length: served } = options.disks.filter(({ kind }) => kind === "served");
+    const pipes = Array.from({ length: served + (options.state ? 1 : 0) }, () => "pipe" as const);
     const folder = await mkdtemp(join(options.workDir, "causeway-guest-"));
     const boot: FileHandle[] = [];
-    const images = new PassedFiles(folder, FIRST_DISK_FD + served.length);
+    const images = new PassedFiles(folder, FIRST_PIPE_FD + pipes.length);
     try {
       const fileBytes = await mostFileBytes(options);
       boot.push(...(await passedFiles(options, folder)));
@@ -112,9 +125,13 @@ export class BootImageMachine {
         addressSpaceBytes: (options.memoryMiB + ADDRESS_SPACE_OVERHEAD_MIB) * MIB,
         fileBytes,
       };
-      const args = [...machineArguments(options), ...images.args, ...disks];
+      const args = [
+        ...machineArguments(options),
+        ...stateArguments(options.state, FIRST_PIPE_FD + served),
+        ...images.args,
+        ...disks,
+      ];
       const command = confined([QEMU_PROGRAM, ...args], bounds, await thisStarter());
-      const pipes = served.map(() => "pipe" as const);
       const child = spawn(command[0] as string, command.slice(1), {
         stdio: [
           ...(["ignore", "ignore", "pipe", "pipe", "pipe"] as const),
@@ -126,7 +143,7 @@ export class BootImageMachine {
         env: { PATH: process.env.PATH, LC_ALL: "C" },
         cwd: "/",
       });
-      return new BootImageMachine(child, served.length);
+      return new BootImageMachine(child, served, options.state);
     } finally {
       for (const file of boot) await file.close();
       await images.close();
@@ -144,7 +161,7 @@ export class BootImageMachine {
   async stop(): Promise<void> {
     this.#child.kill("SIGKILL");
     await this.ended;
-    for (const stream of [this.port, ...this.streams]) stream.destroy();
+    for (const stream of [this.port, ...this.streams, this.state, this.monitor]) stream?.destroy();
   }
 }
 
@@ -198,7 +215,8 @@ async function passedFiles(
 
 async function unpacked(copy: string): Promise<string> {
   const path = `${copy}-unpacked`;
-  await pipeline(createReadStream(copy), createZstdDecompress(), createWriteStream(path));
+  const unpack = createZstdDecompress({ chunkSize: MIB });
+  await pipeline(createReadStream(copy, { highWaterMark: MIB }), unpack, createWriteStream(path));
   return path;
 }
 
@@ -209,12 +227,20 @@ function machineArguments({ commandLine, memoryMiB, cpuCount, portName }: BootIm
     ...["-machine", "q35", "-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max", "-no-reboot"],
     ...["-m", String(memoryMiB), "-smp", String(cpuCount)],
     ...["-kernel", `/proc/self/fd/${KERNEL_FD}`, "-initrd", `/proc/self/fd/${RAM_DISK_FD}`],
-    ...["-append", `${commandLine} causeway.drivers=${DRIVERS.join(",")}`],
+    ...["-append", [commandLine, ...Object.entries(DRIVERS).map((one) => one.join("="))].join(" ")],
     ...["-chardev", `socket,id=console,fd=${CONSOLE_FD}`, "-serial", "chardev:console"],
     ...["-chardev", `socket,id=port,fd=${PORT_FD}`, "-device", "virtio-serial-pci"],
     ...["-device", `virtserialport,chardev=port,name=${portName}`],
     ...["-device", "virtio-rng-pci", "-device", "virtio-scsi-pci,id=scsi"],
+    // A guest that is resumed, and may be one of several, learns of it and draws new random numbers.
+    ...["-device", "vmgenid,guid=auto"],
   ];
+}
+
+function stateArguments(state: BootImageMachineOptions["state"], fd: number): string[] {
+  if (state === "resumed") return ["-incoming", `fd:${fd}`];
+  if (state === undefined) return [];
+  return ["-chardev", `socket,id=monitor,fd=${fd}`, "-mon", "chardev=monitor,mode=control"];
 }
 
 async function diskArguments(disks: readonly MachineDisk[], files: PassedFiles): Promise<string[]> {
@@ -223,7 +249,7 @@ async function diskArguments(disks: readonly MachineDisk[], files: PassedFiles):
   for (const [at, disk] of disks.entries()) {
     const nodes =
       disk.kind === "served"
-        ? [servedNode(disk.name, FIRST_DISK_FD + streams++)]
+        ? [servedNode(disk.name, FIRST_PIPE_FD + streams++)]
         : await imageNodes(disk, at, files);
     for (const node of nodes) args.push("-blockdev", JSON.stringify({ "node-name": `disk${at}`, ...node }));
     const place = `bus=scsi.0,channel=0,scsi-id=${at},lun=0`;

@@ -34,6 +34,13 @@ export async function thisStarter(): Promise<Starter> {
   return { uid: Number(field("Uid")), pid: process.pid, capabilities: BigInt(`0x${field("CapEff")}`) };
 }
 
+/** The user and group id that a confined command gets; `undefined` if it keeps the starter's. */
+export function confinedUser({ uid, pid, capabilities }: Starter): number | undefined {
+  const needed = SETUID | SETGID | SETPCAP;
+  if (uid !== 0 || (capabilities & needed) !== needed) return undefined;
+  return FREE_UIDS.first + (pid % FREE_UIDS.count);
+}
+
 /**
  * The command that runs `command` with as few rights as the starter can give up: a user id of its own without
  * capabilities or new privileges, a network with no interface, bounded memory and files, the lowest priority
@@ -42,17 +49,17 @@ export async function thisStarter(): Promise<Starter> {
  * A starter that is not root can only give up its own rights: the user id and the network stay.
  */
 export function confined(command: readonly string[], bounds: Bounds, starter: Starter): string[] {
-  const may = (needed: bigint) => (starter.capabilities & needed) === needed;
-  const changesUser = starter.uid === 0 && may(SETUID | SETGID | SETPCAP);
-  const uid = String(FREE_UIDS.first + (starter.pid % FREE_UIDS.count));
+  const user = confinedUser(starter);
   return [
-    ...(may(SYS_ADMIN) ? ["unshare", "--net", "--ipc"] : []),
+    ...((starter.capabilities & SYS_ADMIN) !== 0n ? ["unshare", "--net", "--ipc"] : []),
     ...["nice", "-n", "5", "ionice", "-c", "2", "-n", "7", "choom", "-n", "500", "--"],
     ...["prlimit", "--core=0", `--as=${bounds.addressSpaceBytes}`, `--fsize=${bounds.fileBytes}`],
     // The limit counts all processes of a user id, so it works only for one that has no others.
-    ...(changesUser ? [`--nproc=${MAX_THREADS}`] : []),
+    ...(user !== undefined ? [`--nproc=${MAX_THREADS}`] : []),
     ...["setpriv", "--pdeathsig", "KILL", "--no-new-privs", "--inh-caps=-all", "--ambient-caps=-all"],
-    ...(changesUser ? ["--reuid", uid, "--regid", uid, "--clear-groups", "--bounding-set=-all"] : []),
+    ...(user !== undefined
+      ? ["--reuid", `${user}`, "--regid", `${user}`, "--clear-groups", "--bounding-set=-all"]
+      : []),
     // If the signal is not ignored, it kills a process that writes beyond its limit.
     ...["env", "--ignore-signal=XFSZ"],
     ...command,

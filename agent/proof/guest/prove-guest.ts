@@ -22,7 +22,7 @@ export async function proveAsGuest(): Promise<never> {
   const port = await GuestPort.open(PROVE_PORT);
   const guest = new ProvingGuest((answer) => port.send(messageFrame(answer)));
   await guest.say({ say: "ready" });
-  for await (const frame of port.frames()) await guest.answer(frame);
+  for await (const frame of port.frames) await guest.answer(frame);
   throw new Error("the channel ended");
 }
 

@@ -1,0 +1,44 @@
+import type { Writable } from "node:stream";
+import { BootImageMachine, type BootImageMachineOptions } from "../hypervisor/qemu/boot-image-machine.ts";
+import { GuestChannel } from "./guest-channel.ts";
+
+/** A guest that has its disks. */
+export interface StartedGuest {
+  machine: BootImageMachine;
+  channel: GuestChannel;
+}
+
+export type StartGuest = (
+  options: Omit<BootImageMachineOptions, "state">,
+  signal: AbortSignal,
+) => Promise<StartedGuest>;
+
+/**
+ * Starts a guest, from its beginning or from the saved state that `resume` writes. Throws what
+ * `BootImageMachine.start`, `GuestChannel` and `resume` throw, and the signal's reason.
+ */
+export async function startGuest(
+  options: Omit<BootImageMachineOptions, "state">,
+  signal: AbortSignal,
+  resume?: (state: Writable) => Promise<void>,
+): Promise<StartedGuest> {
+  signal.throwIfAborted();
+  const machine = await BootImageMachine.start({ ...options, state: resume && "resumed" });
+  const stop = () => void machine.stop();
+  signal.addEventListener("abort", stop);
+  try {
+    // No event follows for a cancel that came while QEMU was started.
+    signal.throwIfAborted();
+    const channel = new GuestChannel(machine);
+    if (resume && machine.state) await resume(machine.state);
+    else await channel.waits();
+    await channel.begin();
+    return { machine, channel };
+  } catch (error) {
+    await machine.stop();
+    signal.throwIfAborted();
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}

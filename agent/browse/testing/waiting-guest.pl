@@ -1,0 +1,48 @@
+#!/usr/bin/perl
+# In QEMU's place: a guest that waits, says what it resumed from, and can be saved.
+use strict;
+use IO::Handle;
+use IO::Socket::UNIX;
+
+my $args = "@ARGV";
+my $folder = $0 =~ s{/[^/]+$}{}r;
+if ($args eq "--version") { print "QEMU emulator version 1\n"; exit }
+
+sub faulty { return -e "$folder/$_[0]" }
+sub noted { open(my $log, ">>", "$folder/log/starts") or die; print $log "$_[0]\n"; close $log }
+
+open(my $port, "+<&=", 4) or die;
+$port->autoflush;
+sub say_it { my ($text) = @_; syswrite($port, pack("CN", 1, length $text) . $text) }
+sub hear { sysread($port, my $head, 5) == 5 or exit; my (undef, $n) = unpack("CN", $head); sysread($port, my $text, $n); return $text }
+
+if ($args =~ /-incoming fd:(\d+)/) {
+  noted("resumed");
+  open(my $state, "<&=", $1) or die;
+  my $all = do { local $/; <$state> };
+  exit 3 if faulty("cannot-resume") || $all ne "state of a guest\n" x 1000;
+} else {
+  noted($args =~ /chardev=monitor/ ? "saved" : "started");
+  say_it('{"wake":"waiting"}');
+}
+
+if ($args =~ /socket,id=monitor,fd=(\d+)/) {
+  open(my $monitor, "+<&=", $1) or die;
+  $monitor->autoflush;
+  print $monitor "{\"QMP\":{}}\n";
+  while (my $line = <$monitor>) {
+    my ($id) = $line =~ /"id":(\d+)/;
+    my $return = "{}";
+    if (my ($path) = $line =~ m{"uri":"unix:([^"]+)"}) {
+      my $socket = IO::Socket::UNIX->new(Peer => $path) or die "$path: $!";
+      print $socket "state of a guest\n" x 1000;
+      close $socket;
+    }
+    $return = faulty("cannot-save") ? '{"status":"failed"}' : '{"status":"completed"}' if $line =~ /query-migrate/;
+    print $monitor "{\"return\":$return,\"id\":$id}\n";
+  }
+  exit;
+}
+hear() =~ /"wake":"begin"/ or exit 4;
+say_it('{"wake":"begun"}');
+sleep 600;
