@@ -15,6 +15,7 @@ import { hostKeys } from "./adapters/host-keys.ts";
 import { initramfsTools } from "./adapters/initramfs-tools.ts";
 import { lvmDevices } from "./adapters/lvm-devices.ts";
 import { machineId } from "./adapters/machine-id.ts";
+import { newAddresses } from "./adapters/new-addresses.ts";
 import { selinux } from "./adapters/selinux.ts";
 
 /** Everything that is adapted. Each sees the files as those before it leave them. */
@@ -30,6 +31,7 @@ export const ADAPTERS: readonly Adapter[] = [
   initramfsTools,
   cardAddresses,
   cardNames,
+  newAddresses,
   dracut,
   cloudInit,
   machineId,

@@ -1,8 +1,8 @@
 import { type LookupAddress, lookup } from "node:dns";
-import { BlockList, type LookupFunction } from "node:net";
+import { BlockList, isIP, type LookupFunction } from "node:net";
 import { networkInterfaces } from "node:os";
 import { createSecureContext, getCACertificates, type SecureContext } from "node:tls";
-import { holdsAddress } from "#shared/addresses.ts";
+import { holdsAddress, isSameAddress } from "#shared/addresses.ts";
 import { answerAddressProblem } from "#shared/protocol/answer-address.ts";
 import { CHECK_SCRIPTS_FOLDER } from "./check-script.ts";
 import type { CheckMeans } from "./wait.ts";
@@ -33,6 +33,29 @@ function hostAddressProblem(address: string): string | undefined {
   for (const one of Object.values(networkInterfaces()).flatMap((all) => all ?? []))
     own.addAddress(one.address, one.family === "IPv6" ? "ipv6" : "ipv4");
   return holdsAddress(own, address) ? `${address} is the target host itself` : answerAddressProblem(address);
+}
+
+/** What is at one of these addresses of its source is another machine. */
+export function reachWithout(former: readonly string[], reach: CheckMeans): CheckMeans {
+  if (former.length === 0) return reach;
+  const problemOf = (address: string) =>
+    former.some((one) => isSameAddress(one, address))
+      ? `${address} is its source's address, which the machine no longer has`
+      : undefined;
+  const lookup: LookupFunction = (name, options, done) => {
+    reach.lookup(name, { ...options, all: true }, (error, found) => {
+      if (error) return done(error, "");
+      const addresses = [found]
+        .flat()
+        .map((one) => (typeof one === "string" ? { address: one, family: isIP(one) } : one));
+      checkedLookup(problemOf, (_, answer) => answer(null, addresses))(name, options, done);
+    });
+  };
+  return {
+    ...reach,
+    addressProblem: (address) => problemOf(address) ?? reach.addressProblem(address),
+    lookup,
+  };
 }
 
 /**

@@ -139,6 +139,21 @@ test("a machine is not started if its address answers already, unless an interru
   server.close();
 });
 
+test("what answers at an address that the machine gave up is not its answer", async () => {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => void server.close());
+  const check = { kind: "tcp" as const, host: "127.0.0.1", port: (server.address() as AddressInfo).port };
+  const keeper = new PlainKeeper();
+  const bringUp = bringUpExecutor(depsOf(keeper, keptMachine({ formerAddresses: ["127.0.0.1"] })));
+  await expect(
+    bringUp({ ownerId: "cnv_1", check, timeoutSeconds: 1 }, executionContext()),
+  ).rejects.toMatchObject({
+    name: "MachineSilentError",
+    message: expect.stringContaining("127.0.0.1 is its source's address"),
+  });
+});
+
 // Only root can give QEMU a user of its own, and run scripts.
 describe.runIf(process.getuid?.() === 0)("as root", () => {
   let dir: string;

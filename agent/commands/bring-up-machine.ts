@@ -1,7 +1,9 @@
 import { MachineSilentError } from "#shared/errors.ts";
 import type { LeftOutCheck } from "#shared/protocol/isolated-network.ts";
 import { firstAnswer } from "../answer/first-answer.ts";
+import { reachWithout } from "../answer/reach.ts";
 import type { CheckMeans } from "../answer/wait.ts";
+import { networksToAskIn } from "../hypervisor/machine-keeper.ts";
 import { noteOnly } from "./boot-check.ts";
 import type { Executor } from "./executor.ts";
 import { definedMachine, type MachineDeps, shownMachine } from "./machine.ts";
@@ -38,7 +40,9 @@ export function bringUpExecutor(deps: MachineDeps & { reach: CheckMeans }): Exec
         answers.push(reason);
       };
       const onLeftOut = leavesOut && ((one: LeftOutCheck) => void leftOut.push(one));
-      const subject = { keeper, machine, reach: deps.reach };
+      // In an isolated network only the machine answers, whichever address a name leads to.
+      const former = networksToAskIn(machine) ? [] : (machine.formerAddresses ?? []);
+      const subject = { keeper, machine, reach: reachWithout(former, deps.reach) };
       await firstAnswer(subject, check, { signal: ending, note, onAnswer, onLeftOut });
       const reason = answers.join("; ").slice(0, REASON_CHARACTERS);
       const answer = { seconds: seconds(), reason };

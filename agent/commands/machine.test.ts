@@ -194,6 +194,7 @@ test("a machine that this host could not ask while it is isolated is not defined
     });
   expect(virsh.items[""]).toEqual([]);
   const able = await world();
-  await able.define({ isolatedNetworks });
-  expect((await able.records.read("cnv_1"))?.machine).toMatchObject({ isolatedNetworks });
+  const formerAddresses = ["192.0.2.10"];
+  await able.define({ isolatedNetworks, formerAddresses });
+  expect((await able.records.read("cnv_1"))?.machine).toMatchObject({ isolatedNetworks, formerAddresses });
 });

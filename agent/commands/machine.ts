@@ -84,8 +84,8 @@ async function define(
 
 /** The machine that the command asks for, made of the images that this agent wrote. */
 async function planned(deps: MachineDeps, input: CommandInput<"define-machine">): Promise<KeptMachine> {
-  const { ownerId, hypervisor, name, title, shape, systemDisks, bootDisk, isolated, isolatedNetworks } =
-    input;
+  const { ownerId, hypervisor, name, title, shape, systemDisks, bootDisk } = input;
+  const { isolated, isolatedNetworks, formerAddresses } = input;
   const { folder, disks } = await deps.images.require(input);
   const { disk, reason } = chooseBootDisk({
     disks: disks.map((one) => one.name),
@@ -97,6 +97,7 @@ async function planned(deps: MachineDeps, input: CommandInput<"define-machine">)
     ...{ ownerId, agentId: deps.agentId, hypervisor, name, title, shape, folder },
     ...(isolated && { isolated }),
     ...(isolatedNetworks && { isolatedNetworks }),
+    ...(formerAddresses && { formerAddresses }),
     uuid: machineUuid(deps.agentId, ownerId),
     disks: disks.map((one) => ({ name: one.name, path: one.path, format: one.format })),
     bootDisk: disk,

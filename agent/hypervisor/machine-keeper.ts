@@ -9,6 +9,7 @@ import {
 } from "#shared/protocol/defined-machine.ts";
 import { AgentId, DiskName, OwnerId } from "#shared/protocol/ids.ts";
 import { type IsolatedNetwork, IsolatedNetworks } from "#shared/protocol/isolated-network.ts";
+import { FormerAddresses } from "#shared/protocol/new-address.ts";
 
 /** Everything that a hypervisor has to know of a machine, and what is recorded of it before it is defined. */
 export const KeptMachine = DefinedMachine.extend({
@@ -21,6 +22,8 @@ export const KeptMachine = DefinedMachine.extend({
   isolated: z.literal(true).optional(),
   /** How it is asked while it is isolated. */
   isolatedNetworks: IsolatedNetworks.optional(),
+  /** Addresses of its source that its system has no longer. */
+  formerAddresses: FormerAddresses.optional(),
   /** The folder of the images; the agent's own. */
   folder: z.string(),
   /** Images in that folder. The boot disk is one of them. */

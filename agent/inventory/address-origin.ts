@@ -1,5 +1,6 @@
 /** Whether an address belongs to this machine, or to a cluster that moves it from machine to machine. */
-import { isIP, SocketAddress } from "node:net";
+import { isIP } from "node:net";
+import { canonicalAddress } from "#shared/addresses.ts";
 import type { AddressOrigin, InterfaceConfiguration, NetworkInterface } from "#shared/protocol/inventory.ts";
 import { type Machine, readFolder, readText } from "../machine/machine.ts";
 
@@ -130,9 +131,7 @@ export function addressesIn(text: string): string[] {
 }
 
 function normalAddress(address: string): string {
-  const version = isIP(address);
-  if (version === 0) return address;
-  return new SocketAddress({ address, family: version === 4 ? "ipv4" : "ipv6" }).address;
+  return isIP(address) === 0 ? address : canonicalAddress(address);
 }
 
 async function textsOf(machine: Machine, { files, folders }: Omit<Find, "parts">): Promise<string[]> {

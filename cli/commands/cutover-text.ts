@@ -7,6 +7,7 @@ import { quiesces } from "#shared/protocol/quiesce.ts";
 import { secondsBetween } from "#shared/seconds-between.ts";
 import { duration } from "#shared/units.ts";
 import { oneLine, table } from "../terminal.ts";
+import { describeAddresses } from "./address-text.ts";
 import { describeDisk } from "./disk-text.ts";
 import { describeIdentity } from "./identity-text.ts";
 import { timesText } from "./plan-text.ts";
@@ -40,6 +41,7 @@ export function describeCutover(cutover: Cutover): string {
       `  target host ${targetId} had no ${cutover.missingBridges.join(", ")} when its agent connected: make it before the window`,
     );
   lines.push(...describeIdentity(cutover.identity).map((line) => `  ${line}`));
+  lines.push(...describeAddresses(cutover.addresses).map((line) => `  ${line}`));
   lines.push(...(cutover.networkChecks ?? []).map((one) => `  ${describeNetworkCheck(one)}`));
   if (cutover.rehearsal) lines.push(`  rehearsal on a clone: ${describeRehearsal(cutover.rehearsal)}`);
   if (cutover.adapted) lines.push(`  ${describeAdapted(cutover.adapted)}`);

@@ -70,6 +70,29 @@ test("create sends the windows, the machine and the limits, and shows the foreca
   ]);
 });
 
+test("new addresses are asked for, and show says what has them", async () => {
+  const eth0 = { interface: "eth0", address: "192.0.2.20", prefixLength: 24, nameServers: [] };
+  const v6 = {
+    ...eth0,
+    address: "2001:db8::20",
+    prefixLength: 64,
+    gateway: "2001:db9::1",
+    gatewayOnLink: true,
+  };
+  const instead = { address: "192.0.2.10", prefixLength: 24 };
+  answered = { ...shown, addresses: [{ ...eth0, nameServers: ["192.0.2.53"], instead }, v6] };
+  const { stdout } = await causeway(
+    ...["cutover", "create", "agt_1", "--target", "agt_2", "--window", "2030-01-05,22:00-02:00", ...machine],
+    ...["--adapt", "--address", "eth0=192.0.2.20/24"],
+    ...["--address", "eth0=2001:db8::20/64,gateway=2001:db9::1,on-link"],
+  );
+  expect(asked).toMatchObject([{ body: { adapt: true, addresses: [eth0, v6] } }]);
+  expect(stdout).toContain(
+    "  its eth0 has 192.0.2.20/24 in place of 192.0.2.10; its name servers are 192.0.2.53\n",
+  );
+  expect(stdout).toContain("  its eth0 has 2001:db8::20/64 by 2001:db9::1\n");
+});
+
 test("a new identity and a format are asked for, and show says what the machine's clients will see", async () => {
   answered = { ...shown, identity: { machineId: "kept", hostKeys: "new" } };
   const { stdout } = await causeway(

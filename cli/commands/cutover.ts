@@ -17,6 +17,7 @@ import {
 import { UsageError } from "../errors.ts";
 import { print, table } from "../terminal.ts";
 import { ACCEPT_HELP } from "./accept.ts";
+import { ADDRESS_HELP, ADDRESS_OPTIONS, addressFields } from "./address-options.ts";
 import { ANSWER_OPTIONS, ANY_CERTIFICATE_HELP, allOf, checkScript, networkChecks } from "./answer-check.ts";
 import { CUTOVER_HELP, CUTOVER_OPTIONS, cutoverFields } from "./cutover-options.ts";
 import { describeCutover, describeForecast, describeOutageParts } from "./cutover-text.ts";
@@ -55,6 +56,7 @@ export const cutoverCreate: CliCommand = {
     ACCEPT_HELP,
     ["--adapt", "adapt its system to the machine before it starts, as `machine adapt` does"],
     ...IDENTITY_HELP,
+    ...ADDRESS_HELP,
     ...PROVE_HELP,
     ["--expect TEXT", "it is up when its console shows this text (default: a login prompt)"],
     [
@@ -76,12 +78,14 @@ export const cutoverCreate: CliCommand = {
     "causeway cutover create agt_01jd… --target agt_01je… --window 2030-01-05,22:00-02:00 --time-zone Europe/Vienna --hypervisor libvirt --nic bridge:br0,keep=eth0 --switch-source-off",
     "causeway cutover create agt_01jd… --target agt_01je… --window 2030-01-05..2030-01-07,22:00-02:00 --automatic --needs-approval --hypervisor qemu --nic bridge:br0 --answer 192.0.2.7:5432 --json",
     "causeway cutover create agt_01jd… --target agt_01je… --window 2030-01-05,22:00-02:00 --hypervisor libvirt --nic bridge:br0 --adapt --new-machine-id --new-host-keys",
+    "causeway cutover create agt_01jd… --target agt_01je… --window 2030-01-05,22:00-02:00 --hypervisor libvirt --nic bridge:br0 --adapt --address eth0=192.0.2.20/24,gateway=192.0.2.1 --address eth0=2001:db8::20/64 --answer 192.0.2.20:443",
   ],
   options: {
     ...API_OPTIONS,
     ...CUTOVER_OPTIONS,
     ...DESIGN_OPTIONS,
     ...IDENTITY_OPTIONS,
+    ...ADDRESS_OPTIONS,
     ...ANSWER_OPTIONS,
     ...PROVE_OPTIONS,
     target: { type: "string" },
@@ -112,6 +116,7 @@ export const cutoverCreate: CliCommand = {
         ...{ windows, ...fields, machine: designOf(call, CREATE), format },
         needsApproval: call.values["needs-approval"] === true,
         ...{ adapt: call.values.adapt === true, ...identityFields(call) },
+        ...addressFields(call, CREATE),
         switchSourceOff: call.values["switch-source-off"] === true,
         ...{ quiesce, accept: choicesOption(call, "accept", AcceptableRule.options, CREATE) },
         ...proveFields(call, CREATE),

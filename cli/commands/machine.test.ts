@@ -70,11 +70,19 @@ test("an adaptation shows each change with its reason, and a terminal obeys noth
     "eno1",
     "--drill",
     "--new-machine-id",
+    "--address",
+    "eno1=192.0.2.20/24,gateway=192.0.2.1,dns=192.0.2.53,dns=2001:db8::53",
   );
   expect(code).toBe(0);
   expect(asked).toEqual([
     {
       ...{ action: "adapt", ports: ["eno1"], machineId: "new", hostKeys: "kept", purpose: "drill" },
+      addresses: [
+        {
+          ...{ interface: "eno1", address: "192.0.2.20", prefixLength: 24, gateway: "192.0.2.1" },
+          nameServers: ["192.0.2.53", "2001:db8::53"],
+        },
+      ],
       dryRun: false,
     },
   ]);
@@ -111,6 +119,23 @@ test.each([
   [["--disk-bus", "floppy"], "diskBus"],
 ])("%j is refused before anything is asked", async (options, why) => {
   const { code, stderr } = await machineCli("define", "cnv_1", "--hypervisor", "libvirt", ...options);
+  expect(code).toBe(2);
+  expect(stderr).toContain(why);
+  expect(asked).toEqual([]);
+});
+
+test.each([
+  ["eth0", "INTERFACE=ADDRESS/PREFIX"],
+  ["eth0=192.0.2.20", "INTERFACE=ADDRESS/PREFIX"],
+  ["eth0=192.0.2.20/24,mtu=9000", "not mtu=9000"],
+  ["eth0=192.0.2.20/24,gateway=192.0.2.1,gateway=192.0.2.2", "one gateway"],
+  ["eth0=192.0.2.020/24", "192.0.2.020 is not an internet address"],
+  ["eth0=2001:DB8::20/64", "2001:DB8::20 is written as 2001:db8::20"],
+  ["eth0=192.0.2.20/33", "at most 32 bits"],
+  ["eth0=192.0.2.20/24,gateway=198.51.100.1", "on-link"],
+  ["eth0=192.0.2.20/24,on-link", "there is no gateway"],
+])("the address %s is refused before anything is asked", async (address, why) => {
+  const { code, stderr } = await machineCli("adapt", "cnv_1", "--address", address);
   expect(code).toBe(2);
   expect(stderr).toContain(why);
   expect(asked).toEqual([]);

@@ -5,6 +5,7 @@ import type { CliCall, CliCommand } from "../command.ts";
 import { MachineActionFailedError } from "../errors.ts";
 import { oneLine, print, table, titled } from "../terminal.ts";
 import { waitForEnd } from "../wait-for-end.ts";
+import { ADDRESS_HELP, ADDRESS_OPTIONS, addressFields } from "./address-options.ts";
 import { describedAdaptation } from "./described-adaptation.ts";
 import { IDENTITY_HELP, IDENTITY_OPTIONS, identityFields } from "./identity-options.ts";
 import { DESIGN_HELP, DESIGN_OPTIONS, designOf } from "./machine-options.ts";
@@ -74,16 +75,19 @@ export const machineAdapt: CliCommand = machineAction(
       ["--port NAME", "the source's port whose place a card takes, in the order of the cards (repeatable)"],
       ["--drill", "keep off what acts in the source's name: the Causeway agent, clusters, monitoring"],
       ...IDENTITY_HELP,
+      ...ADDRESS_HELP,
       ["--dry-run", "try it on a throw-away copy, show each change, and change nothing"],
     ],
     examples: [
       "causeway machine adapt cnv_01jd… --dry-run",
       "causeway machine adapt cnv_01jd… --port eno1 --drill --new-machine-id",
+      "causeway machine adapt cnv_01jd… --address eno1=192.0.2.20/24,gateway=192.0.2.1 --dry-run",
     ],
     options: {
       port: { type: "string", multiple: true },
       drill: { type: "boolean" },
       ...IDENTITY_OPTIONS,
+      ...ADDRESS_OPTIONS,
       "dry-run": { type: "boolean" },
     },
   },
@@ -91,6 +95,7 @@ export const machineAdapt: CliCommand = machineAction(
     action: "adapt",
     ...(call.values.port === undefined ? {} : { ports: call.values.port as string[] }),
     ...identityFields(call),
+    ...addressFields(call, "machine adapt"),
     purpose: call.values.drill === true ? "drill" : "production",
     dryRun: call.values["dry-run"] === true,
   }),

@@ -61,6 +61,16 @@ test("a new identity is asked for, and shown with the recovery; otherwise the sy
   ]);
 });
 
+test("new addresses are asked for, and shown with the recovery", async () => {
+  const eth0 = { interface: "eth0", address: "192.0.2.20", prefixLength: 24, nameServers: [] };
+  end = { ...end, addresses: [eth0] };
+  const words = ["--adapt", "--address", "eth0=192.0.2.20/24"];
+  expect((await recover("--test-network", "--wait", ...words)).stdout).toContain(
+    "its eth0 has 192.0.2.20/24\n",
+  );
+  expect(asked).toMatchObject([{ body: { adapt: true, addresses: [eth0] } }]);
+});
+
 test("the format of the disks is asked for, and each disk is shown with its own", async () => {
   const disks = [{ name: "vda", path: "/images/rcv_1/vda.raw", format: "raw", sizeBytes: 2 ** 30 }];
   end = { ...end, disks };

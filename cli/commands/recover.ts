@@ -14,6 +14,7 @@ import {
 import { RecoveryNotCompletedError, UsageError } from "../errors.ts";
 import { print } from "../terminal.ts";
 import { waitForEnd } from "../wait-for-end.ts";
+import { ADDRESS_HELP, ADDRESS_OPTIONS, addressFields } from "./address-options.ts";
 import {
   ANSWER_OPTIONS,
   ANY_CERTIFICATE_HELP,
@@ -54,6 +55,7 @@ export const recover: CliCommand = {
     ],
     ["--adapt", "adapt its system to the machine before it starts, as `machine adapt` does"],
     ...IDENTITY_HELP,
+    ...ADDRESS_HELP,
     ...PROVE_HELP,
     [
       "--answer ADDRESS:PORT|URL",
@@ -73,12 +75,14 @@ export const recover: CliCommand = {
     "causeway recover agt_01jd… --target agt_01je… --test-network --hypervisor libvirt --wait",
     "causeway recover agt_01jd… --target agt_01je… --production --source-is-off --hypervisor libvirt --nic bridge:br0,keep=eth0 --answer 192.0.2.7:5432 --answer https://www.example.org/health --wait",
     "causeway recover agt_01jd… --target agt_01je… --production --source-is-off --hypervisor libvirt --nic bridge:br0 --adapt --new-host-keys --wait",
+    "causeway recover agt_01jd… --target agt_01je… --production --source-is-off --hypervisor libvirt --nic bridge:br0 --adapt --address eth0=198.51.100.20/24,gateway=198.51.100.1,dns=198.51.100.53 --answer 198.51.100.20:443 --wait",
     'causeway recover agt_01jd… --point rp_01jf… --target agt_01je… --test-network --hypervisor qemu --format raw --expect "database is ready" --json',
   ],
   options: {
     ...API_OPTIONS,
     ...DESIGN_OPTIONS,
     ...IDENTITY_OPTIONS,
+    ...ADDRESS_OPTIONS,
     ...ANSWER_OPTIONS,
     ...PROVE_OPTIONS,
     point: { type: "string" },
@@ -104,6 +108,7 @@ export const recover: CliCommand = {
         machine: designOf(call, "recover"),
         ...(format === undefined ? {} : { format }),
         ...{ adapt: call.values.adapt === true, ...identityFields(call) },
+        ...addressFields(call, "recover"),
         check: checkOf(call),
         answerTimeoutSeconds: numberOption(call, "answer-timeout", "recover") ?? 900,
         ...proveFields(call, "recover"),

@@ -124,6 +124,15 @@ test("a system is adapted to the machine as it is defined, its cards in the plac
     expect.objectContaining({ id: body.id, action: "adapt", adaptation }),
   );
 
+  const address = { interface: "eth0", address: "192.0.2.20", prefixLength: 24 };
+  await change({ action: "adapt", addresses: [address] });
+  const addressed = commandKinds["adapt-machine"].input.parse(sent().at(-1)?.input);
+  expect(addressed.wanted.addresses).toEqual([{ ...address, nameServers: [] }]);
+  await answer(adaptation);
+  // Its only port has the hardware address of no card.
+  const unreached = [{ ...address, interface: "tap0" }];
+  expect((await change({ action: "adapt", ports: ["eth0"], addresses: unreached })).status).toBe(400);
+
   expect((await change({ action: "adapt", ports: ["eth9"] })).status).toBe(400);
   expect((await change({ action: "adapt", ports: ["eth0", "eth0", "eth0"] })).status).toBe(400);
   await change({ action: "adapt", ports: ["eth0"] });

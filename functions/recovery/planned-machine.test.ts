@@ -2,6 +2,7 @@
 import { beforeEach, expect, test } from "vitest";
 import { newPlan } from "#shared/domain/protection/plan.ts";
 import { aDisk, anInventory } from "#shared/domain/testing/records.ts";
+import { restartable } from "#shared/domain/testing/restartable-source.ts";
 import { NewPlan } from "#shared/protocol/protection.ts";
 import * as recoveries from "../api/recoveries.ts";
 import { apiHandler } from "../middleware/api-handler.ts";
@@ -72,6 +73,28 @@ test("a system is adapted only if asked, for a drill on the test network, with t
       },
     },
   );
+});
+
+test("an adapted system gets the new address that was asked for, and is asked there by its new gateway", async () => {
+  await world.store.agents.modify("agt_source", (one) => ({
+    ...one,
+    inventory: one.inventory && { ...one.inventory, network: restartable.network },
+  }));
+  const address = { interface: "eth0", address: "198.51.100.20", prefixLength: 24, gateway: "198.51.100.1" };
+  const asked = { adapt: true, addresses: [address] };
+  const check = { kind: "tcp", host: "198.51.100.20", port: 22 };
+  const { body } = await start({ ...asked, check });
+  const shown = [{ ...address, nameServers: [], instead: { address: "192.0.2.10", prefixLength: 24 } }];
+  expect(body).toMatchObject({ addresses: shown });
+  expect(world.workflow.executions.get(String(body.id))?.input).toMatchObject({
+    adaptation: { wanted: { addresses: shown } },
+    planned: {
+      isolatedNetworks: [{ gateway: "198.51.100.1", prefixLength: 24, addresses: ["198.51.100.20"] }],
+      formerAddresses: ["192.0.2.10"],
+    },
+  });
+  expect((await start({ ...asked, check: { ...check, host: "192.0.2.10" } })).status).toBe(400);
+  expect((await start({ addresses: [address] })).status).toBe(400);
 });
 
 test("an adapted system gets the new identity that was asked for, and the recovery shows it", async () => {

@@ -4,17 +4,19 @@ import { type CommandInput, commandKinds } from "../protocol/commands.ts";
 import type { MachineShape } from "../protocol/defined-machine.ts";
 import type { Inventory, NetworkInterface } from "../protocol/inventory.ts";
 import type { AdaptMachine } from "../protocol/machine-routes.ts";
+import type { NewAddress, SystemAddress } from "../protocol/new-address.ts";
 import type { SystemIdentity, WantedMachine } from "../protocol/wanted-machine.ts";
 import type { WrittenDisk } from "../protocol/written-disk.ts";
 import type { CommandRecord } from "./command.ts";
 import { hardwareAddressOf } from "./hardware-address.ts";
+import { systemAddresses } from "./new-addresses.ts";
 
 /**
  * Throws `WrongStateError` if no machine is defined, `InvalidInputError` for a port that the source does not
  * have.
  */
 export function adaptInput(
-  { ports, machineId, hostKeys, purpose, dryRun }: AdaptMachine,
+  { ports, machineId, hostKeys, addresses, purpose, dryRun }: AdaptMachine,
   given: {
     owner: { id: string; sourceId: string; pointId: string };
     images: readonly WrittenDisk[];
@@ -32,7 +34,10 @@ export function adaptInput(
     );
   return {
     ...{ ownerId: id, sourceId, pointId, disks: [...images], dryRun },
-    ...plannedAdaptation({ ports, machineId, hostKeys, purpose }, { shape, disks: images, inventory }),
+    ...plannedAdaptation(
+      { ports, machineId, hostKeys, addresses, purpose },
+      { shape, disks: images, inventory },
+    ),
   };
 }
 
@@ -50,18 +55,26 @@ interface Adapted {
 
 /**
  * What a source's system has to fit if it is to be adapted. Throws `InvalidInputError` if it is to stay as it
- * is and yet get a new identity.
+ * is and yet get a new identity or new addresses, and what `systemAddresses` throws.
  */
 export function askedAdaptation(
-  { adapt, machineId, hostKeys }: SystemIdentity & { adapt: boolean },
+  { adapt, machineId, hostKeys, addresses }: SystemIdentity & { adapt: boolean; addresses: NewAddress[] },
   purpose: WantedMachine["purpose"],
   given: Adapted,
 ): PlannedAdaptation | undefined {
-  if (adapt) return plannedAdaptation({ machineId, hostKeys, purpose }, given);
-  const asked = Object.entries({ machineId, hostKeys }).filter(([, choice]) => choice === "new");
+  if (adapt) return plannedAdaptation({ machineId, hostKeys, addresses, purpose }, given);
+  const asked = Object.entries({ machineId, hostKeys }).flatMap(([path, choice]) =>
+    choice === "new" ? [path] : [],
+  );
+  if (addresses.length > 0) asked.push("addresses");
   if (asked.length === 0) return undefined;
   const message = "a system gets a new one only when it is adapted: ask for that, too (--adapt)";
-  throw new InvalidInputError(asked.map(([path]) => ({ path, message })));
+  throw new InvalidInputError(asked.map((path) => ({ path, message })));
+}
+
+/** That the adapted system gets in place of its source's; `undefined` if it keeps them. */
+export function newAddressesIn(adaptation: PlannedAdaptation | undefined): SystemAddress[] | undefined {
+  return adaptation?.wanted.addresses;
 }
 
 /** Of the system that is adapted; `undefined` if it stays as it is. */
@@ -71,13 +84,18 @@ export function identityIn(adaptation: PlannedAdaptation | undefined): SystemIde
   return { machineId, hostKeys };
 }
 
-/** What a source's system has to fit. Throws `InvalidInputError` for a port that the source does not have. */
+/**
+ * What a source's system has to fit. Throws `InvalidInputError` for a port that the source does not have, and
+ * what `systemAddresses` throws.
+ */
 export function plannedAdaptation(
-  { ports, machineId, hostKeys, purpose }: Omit<AdaptMachine, "action" | "dryRun">,
+  { ports, machineId, hostKeys, addresses: asked, purpose }: Omit<AdaptMachine, "action" | "dryRun">,
   given: Adapted,
 ): PlannedAdaptation {
   const { shape, disks, inventory } = given;
   const { diskBus, firmware, cardModel } = shape;
+  const cards = wantedCards(shape, ports, inventory);
+  const addresses = systemAddresses(asked, { cards, network: inventory?.network });
   const known = new Map(inventory?.disks.map((disk) => [disk.name, disk]));
   return {
     sourceDisks: disks.map(({ name }) => {
@@ -89,8 +107,9 @@ export function plannedAdaptation(
       };
     }),
     wanted: {
-      ...{ diskBus, firmware, cardModel, machineId, hostKeys, purpose },
-      cards: wantedCards(shape, ports, inventory),
+      ...{ diskBus, firmware, cardModel, machineId, hostKeys, purpose, cards },
+      // An older agent knows no addresses, and needs none if all are kept.
+      ...(addresses.length > 0 && { addresses }),
     },
   };
 }

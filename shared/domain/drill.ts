@@ -104,7 +104,7 @@ function adaptationFor(
 ): DrillRecord["adaptation"] {
   const shape = { ...BOOT_CHECK_HARDWARE, firmware };
   return plannedAdaptation(
-    { machineId: "kept", hostKeys: "kept", purpose: "drill" },
+    { machineId: "kept", hostKeys: "kept", addresses: [], purpose: "drill" },
     { shape, disks, inventory },
   );
 }

@@ -6,12 +6,13 @@ import { commandKinds } from "../protocol/commands.ts";
 import { DiskFormat, Failure as FailureSchema, Timestamp } from "../protocol/common.ts";
 import { DefinedMachine, MachineAnswer } from "../protocol/defined-machine.ts";
 import { AgentId, DiskBytes, DiskName, PlanId, PointId, RecoveryId } from "../protocol/ids.ts";
+import type { SystemAddress } from "../protocol/new-address.ts";
 import { ProofReceipt } from "../protocol/proof.ts";
 import { NewRecovery, Recovery, RecoveryState } from "../protocol/recovery.ts";
 import type { RecoveryPoint } from "../protocol/resources.ts";
 import { STANDBY_FORMAT } from "../protocol/written-disk.ts";
 import { secondsBetween } from "../seconds-between.ts";
-import { askedAdaptation, identityIn } from "./adapted-machine.ts";
+import { askedAdaptation, identityIn, newAddressesIn } from "./adapted-machine.ts";
 import type { AgentRecord } from "./agent.ts";
 import { requireAnswerable } from "./answerable.ts";
 import { bootFirmware } from "./boot-hardware.ts";
@@ -22,6 +23,7 @@ import { requireRunning } from "./conversion.ts";
 import { askerLack, isolatedChecks } from "./isolated-checks.ts";
 import { LeaseRecord } from "./lease.ts";
 import { definedDisks, type MachineOwner, plannedMachine } from "./machine.ts";
+import { formerIn, networkOnMachine, requireNotFormer } from "./new-addresses.ts";
 import type { PlanRecord } from "./protection/plan.ts";
 import { requireProvable } from "./provable-point.ts";
 import { cancellableTransitions, isFinal, move } from "./transitions.ts";
@@ -77,8 +79,8 @@ export function newestSoundPoint(points: readonly RecoveryPoint[]): RecoveryPoin
  * Throws `WrongStateError` if the point was pruned, or if it is unknown on which hardware it boots, and
  * `InvalidInputError` if it is another source's, if the machine is to have what the source's inventory does
  * not, or a card that leads out of a test network, if it could never answer, or not be asked there, or if a
- * system that is not adapted is to get a new identity; and `IsolatedCheckUnavailableError` if its target host
- * cannot ask it there.
+ * system that is not adapted is to get a new identity or new addresses; what `systemAddresses` throws; and
+ * `IsolatedCheckUnavailableError` if its target host cannot ask it there.
  */
 export function newRecovery(
   request: NewRecovery,
@@ -106,6 +108,9 @@ export function newRecovery(
     { ...request.machine, cards },
     { owner: { ...owner, images: undefined }, inventory: source.inventory },
   );
+  const adaptation = adaptationOf(request, planned, point, source);
+  const addresses = newAddressesIn(adaptation) ?? [];
+  requireNotFormer(check, addresses);
   // What can be seen without any network is seen before a client reaches it.
   const isolated = network === "production" && !needsNetwork(check) && { isolated: true as const };
   return {
@@ -113,8 +118,11 @@ export function newRecovery(
     standbyPlanId: isAtPoint && (format ?? STANDBY_FORMAT) === STANDBY_FORMAT ? plan.id : undefined,
     disks: point.disks.map(({ name, sizeBytes }) => ({ name, sizeBytes })),
     ...{ format, firmware },
-    planned: { ...planned, ...isolated, ...isolatedOf(request, { planned, source, target }) },
-    adaptation: adaptationOf(request, planned, point, source),
+    planned: {
+      ...{ ...planned, ...isolated, ...isolatedOf(request, { planned, addresses, source, target }) },
+      ...formerIn(addresses),
+    },
+    adaptation,
     prove: proofOf(request, point, source),
     leaseBefore: network === "production" ? { state: lease.state, term: lease.term } : undefined,
     ...{ check, answerTimeoutSeconds, state: "running", requestedBy, createdAt: now, version: 0 },
@@ -136,16 +144,18 @@ function adaptationOf(
  * there, and `IsolatedCheckUnavailableError` if its target host cannot ask it.
  */
 function isolatedOf(
-  { network, check }: NewRecovery,
+  { network: kind, check }: NewRecovery,
   given: {
     planned: Pick<RecoveryRecord["planned"], "hypervisor" | "shape">;
+    addresses: readonly SystemAddress[];
     source: AgentRecord;
     target: AgentRecord;
   },
 ): Pick<RecoveryRecord["planned"], "isolatedNetworks"> {
-  if (network === "production" || !needsNetwork(check)) return {};
+  if (kind === "production" || !needsNetwork(check)) return {};
   const { hypervisor, shape } = given.planned;
-  const { inventory } = given.source;
+  const { network } = given.source.inventory ?? {};
+  const inventory = network && { network: networkOnMachine(network, given.addresses) };
   const { networks, shown } = isolatedChecks(check, { hypervisor, cards: shape.cards, inventory });
   const problems = shown.filter(({ beforeCommit }) => beforeCommit === "no");
   if (problems.length > 0)
@@ -308,6 +318,7 @@ export function recoveryOf(recovery: RecoveryRecord, commands: readonly CommandR
       state,
       proof,
       identity: identityIn(recovery.adaptation),
+      addresses: newAddressesIn(recovery.adaptation),
       machine,
       disks: recoveryAsMachineOwner(recovery, commands).images?.slice(),
       answer,

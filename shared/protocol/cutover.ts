@@ -11,6 +11,7 @@ import { ListedService } from "./fence.ts";
 import { AgentId, CutoverId, PlanId, PointId, ResourceId, RunId } from "./ids.ts";
 import { Whereabouts } from "./machine.ts";
 import { MachineDesign } from "./machine-routes.ts";
+import { NewAddresses, SystemAddress } from "./new-address.ts";
 import { Proof, ProofBudget } from "./proof.ts";
 import { Plan } from "./protection.ts";
 import { Quiesce, usualQuiesce } from "./quiesce.ts";
@@ -60,6 +61,8 @@ export const NewCutover = z.strictObject({
   adapt: z.boolean().default(false),
   /** What is new needs an adapted system. */
   ...identityChoice,
+  /** What interfaces of its system get in place of their addresses; needs an adapted system. */
+  addresses: NewAddresses.default([]),
   /**
    * For how many seconds files of the source are read, to compare them with a clone before the cutover can
    * begin; not at all if absent. A difference ends the cutover.
@@ -226,6 +229,8 @@ export const Cutover = z.object({
   switchSourceOff: z.boolean(),
   /** Of its machine's adapted system; absent if that stays as it is. */
   identity: SystemIdentity.optional(),
+  /** That its machine's adapted system gets in place of its source's; absent if all stay. */
+  addresses: z.array(SystemAddress).optional(),
   /**
    * Once it has ended after its commit, if the source was to shut down: whether its agent has announced that
    * it does, and has not taken that back.

@@ -3,6 +3,7 @@ import * as z from "zod";
 import { DefinedMachine, HypervisorKind, MachineName, MachineShape } from "./defined-machine.ts";
 import { DiskName, disksOf } from "./ids.ts";
 import { IsolatedNetworks } from "./isolated-network.ts";
+import { FormerAddresses } from "./new-address.ts";
 import { ShownAdaptation, SourceDiskIdentity, WantedMachine } from "./wanted-machine.ts";
 import { ownedPoint, WrittenDisk } from "./written-disk.ts";
 
@@ -28,6 +29,8 @@ export const machineCommands = {
       isolated: z.literal(true).optional(),
       /** How it is asked over the network while it is isolated; absent if it is not. */
       isolatedNetworks: IsolatedNetworks.optional(),
+      /** Addresses that its system had on the source and has no longer: what answers there is not it. */
+      formerAddresses: FormerAddresses.optional(),
       /** Whether only to say what would be defined. */
       dryRun: z.boolean(),
     }),

@@ -10,6 +10,7 @@ import {
   MachineShape,
 } from "./defined-machine.ts";
 import { AgentId, CommandId, DiskName, OwnerId } from "./ids.ts";
+import { NewAddresses } from "./new-address.ts";
 import type { Route } from "./route.ts";
 import { identityChoice, ShownAdaptation, WantedMachine } from "./wanted-machine.ts";
 
@@ -55,6 +56,8 @@ const AdaptMachine = z.strictObject({
    */
   ports: z.array(z.string().min(1).max(64)).max(16).optional(),
   ...identityChoice,
+  /** What interfaces of the system get in place of their addresses. */
+  addresses: NewAddresses.default([]),
   purpose: WantedMachine.shape.purpose.default("production"),
   dryRun: z.boolean().default(false),
 });

@@ -5,6 +5,7 @@ import { DiskFormat, Failure, Timestamp } from "./common.ts";
 import { DefinedMachine, MachineAnswer } from "./defined-machine.ts";
 import { AgentId, PointId, RecoveryId, ResourceId } from "./ids.ts";
 import { MachineDesign } from "./machine-routes.ts";
+import { NewAddresses, SystemAddress } from "./new-address.ts";
 import { Proof, ProofBudget } from "./proof.ts";
 import { identityChoice, SystemIdentity } from "./wanted-machine.ts";
 import { WrittenDisk } from "./written-disk.ts";
@@ -34,6 +35,8 @@ export const NewRecovery = z.strictObject({
   adapt: z.boolean().default(false),
   /** What is new needs an adapted system. */
   ...identityChoice,
+  /** What interfaces of its system get in place of their addresses; needs an adapted system. */
+  addresses: NewAddresses.default([]),
   /**
    * For how many seconds files of the source are read, to compare them with the clone before its system is
    * adapted and started; not at all if absent. The source has to run. A difference ends the recovery.
@@ -63,6 +66,8 @@ export const Recovery = z.object({
   proof: Proof.optional(),
   /** Of its adapted system; absent if that stays as it is. */
   identity: SystemIdentity.optional(),
+  /** That its adapted system gets in place of its source's; absent if all stay. */
+  addresses: z.array(SystemAddress).optional(),
   machine: DefinedMachine.optional(),
   /** Of the machine, as they were made; absent in lists, and until it has ended with one. */
   disks: z.array(WrittenDisk).optional(),

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { CardAddress, DiskBus, MachineShape } from "./defined-machine.ts";
 import { DiskName } from "./ids.ts";
+import { MOST_NEW_ADDRESSES, SystemAddress } from "./new-address.ts";
 
 /** Files that an adaptation can change; a few dozen are usual. */
 export const MOST_CHANGES = 1000;
@@ -10,7 +11,7 @@ export const MOST_DIFF_CHARACTERS = 20_000;
 /** As Linux allows it; a file is named by it. */
 const InterfaceName = z.string().regex(/^[^/\s]{1,15}$/);
 
-/** The machine that a captured system is adapted to: `machine adapt`. */
+/** The machine that a captured system is adapted to, and the addresses that it is to have there. */
 export const WantedMachine = z.strictObject({
   diskBus: DiskBus,
   firmware: MachineShape.shape.firmware,
@@ -24,6 +25,8 @@ export const WantedMachine = z.strictObject({
       }),
     )
     .max(16),
+  /** What interfaces of the system get in place of their addresses; absent if all are kept. */
+  addresses: z.array(SystemAddress).max(MOST_NEW_ADDRESSES).optional(),
   machineId: z.enum(["kept", "new"]),
   hostKeys: z.enum(["kept", "new"]),
   /** In a drill, agents and clusters of the source stay off, which would act in its name. */

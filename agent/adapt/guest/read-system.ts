@@ -13,6 +13,7 @@ const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
   "/usr/sbin/update-initramfs": ["/sbin/update-initramfs"],
   "/usr/bin/dracut": ["/sbin/dracut", "/usr/sbin/dracut"],
   "/usr/bin/ssh-keygen": [],
+  "/usr/sbin/resolvconf": ["/sbin/resolvconf"],
 };
 const UNIT_FOLDERS = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
 const INITRAMFS_NAMES = ["initrd.img-*", "initramfs-*.img", "initrd-*", "initramfs-*"];

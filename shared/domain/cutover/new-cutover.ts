@@ -7,7 +7,7 @@ import type { Inventory } from "../../protocol/inventory.ts";
 import type { MachineDesign } from "../../protocol/machine-routes.ts";
 import { quiesces } from "../../protocol/quiesce.ts";
 import { STANDBY_FORMAT } from "../../protocol/written-disk.ts";
-import { askedAdaptation } from "../adapted-machine.ts";
+import { askedAdaptation, newAddressesIn } from "../adapted-machine.ts";
 import type { AgentRecord } from "../agent.ts";
 import { requireAnswerable } from "../answerable.ts";
 import { bootFirmware } from "../boot-hardware.ts";
@@ -20,6 +20,7 @@ import {
 } from "../isolated-checks.ts";
 import { requireFencible } from "../listed-services.ts";
 import { plannedMachine } from "../machine.ts";
+import { formerIn, networkOnMachine, requireNotFormer } from "../new-addresses.ts";
 import type { PlanRecord } from "../protection/plan.ts";
 import { untouchedWhereabouts } from "../whereabouts.ts";
 import type { CutoverRecord } from "./cutover.ts";
@@ -33,7 +34,7 @@ import { requireTime } from "./start.ts";
  * no window is left, no card leads out of the test network, the machine could never answer, or it is to have
  * what the source's inventory does not, or the address of the card that connects the fenced source, if rules
  * are accepted that are not about it, if its disks are to have another format than the standby, or if a
- * system that is not adapted is to get a new identity.
+ * system that is not adapted is to get a new identity or new addresses; and what `systemAddresses` throws.
  */
 export function newCutover(
   request: NewCutover,
@@ -76,8 +77,13 @@ export function newCutover(
   const owner = { id, sourceId: source.id, targetId, pointId: "", disks, firmware, images: undefined };
   const { pointId: _, ...planned } = plannedMachine(machine, { owner, inventory });
   const wanted = { shape: planned.shape, disks: disks.map((name) => ({ name })), inventory };
-  const { hypervisor, shape } = planned;
-  const isolated = isolatedOf(request, given.target, { hypervisor, cards: shape.cards, inventory });
+  const adaptation = askedAdaptation(request, "production", wanted);
+  const addresses = newAddressesIn(adaptation) ?? [];
+  if (check) requireNotFormer(check, addresses);
+  const isolated = isolatedOf(request, given.target, {
+    ...{ hypervisor: planned.hypervisor, cards: planned.shape.cards },
+    inventory: { network: networkOnMachine(inventory.network, addresses) },
+  });
   const at = new Date(now).toISOString();
   return {
     ...{ id, sourceId: source.id, targetId, planId: plan.id, windows, mode, needsApproval },
@@ -89,10 +95,10 @@ export function newCutover(
       firmware,
       disks,
       // No client reaches it before it was checked and has the right to run.
-      planned: { ...planned, isolated: true, ...isolated.planned },
+      planned: { ...planned, isolated: true, ...isolated.planned, ...formerIn(addresses) },
       ...{ isolatedCheck: isolated.check, networkChecks: isolated.shown },
       proveSeconds: request.proveSeconds,
-      adaptation: askedAdaptation(request, "production", wanted),
+      adaptation,
     },
     ...{ state: "baseline", states: [{ name: "baseline", at }], runs: [], forecast: null },
     ...{ executions: 1, edition: 1, changedBy: [requestedBy], requestedBy, createdAt: at, version: 0 },

@@ -1,6 +1,6 @@
 /** A cutover as the API shows it. */
 import type { Cutover } from "../../protocol/cutover.ts";
-import { identityIn } from "../adapted-machine.ts";
+import { identityIn, newAddressesIn } from "../adapted-machine.ts";
 import { type CutoverRecord, isSourceAway } from "./cutover.ts";
 import { openingFrom } from "./window.ts";
 
@@ -40,6 +40,7 @@ export function cutoverOf(
     quiesce: cutover.quiesce,
     ...(isSourceAway(cutover) && state !== "completed" ? { whereabouts: cutover.whereabouts } : {}),
     ...{ switchSourceOff: cutover.switchSourceOff, identity: identityIn(cutover.adaptation) },
+    addresses: newAddressesIn(cutover.adaptation),
     ...{ states, machine, answer, sourceOff, sourceServes, removal, failure, requestedBy },
     ...{ createdAt: cutover.createdAt, endedAt: cutover.endedAt },
   };

@@ -1,0 +1,106 @@
+import { isIP } from "node:net";
+import { isSameAddress } from "#shared/addresses.ts";
+import { isReachableGateway, newAddressText, type SystemAddress } from "#shared/protocol/new-address.ts";
+import type { WantedMachine } from "#shared/protocol/wanted-machine.ts";
+
+/** An interface of the system, and the addresses that it is to have. */
+export interface AskedInterface {
+  name: string;
+  /** The hardware address of the card whose name it has; absent for a bond, a bridge or a VLAN. */
+  card?: string | undefined;
+  /** The machine has no other card. */
+  isOnlyCard: boolean;
+  /** At most one of each family. */
+  addresses: readonly SystemAddress[];
+  nameServers: readonly string[];
+}
+
+/** One file of the system, as text of one byte for each character. */
+export interface TextFile {
+  path: string;
+  text: string;
+}
+
+/** A program that configures the network by files. */
+export interface Configurator {
+  name: string;
+  /** Patterns of its files. */
+  reads: readonly string[];
+  /**
+   * The files as they have to be, so that the interface has the asked addresses and is otherwise as it was;
+   * `undefined` if none of its files configures the interface. Throws `AddressNotSetError` for what it does
+   * not understand.
+   */
+  edited(files: readonly TextFile[], asked: AskedInterface): TextFile[] | undefined;
+}
+
+/** A configuration that cannot be changed with certainty: the machine could be out of reach. */
+export class AddressNotSetError extends Error {
+  override readonly name = "AddressNotSetError";
+}
+
+/** In the order in which they were asked for. */
+export function askedInterfaces({ addresses = [], cards }: WantedMachine): AskedInterface[] {
+  const names = new Set(addresses.map((one) => one.interface));
+  return [...names].map((name) => {
+    const own = addresses.filter((one) => one.interface === name);
+    return {
+      name,
+      card: cards.find(({ replaces }) => replaces?.name === name)?.address,
+      isOnlyCard: cards.length === 1,
+      addresses: own,
+      nameServers: [...new Set(own.flatMap(({ nameServers }) => nameServers))],
+    };
+  });
+}
+
+/** 4 or 6. */
+export function addressFamily({ address }: Pick<SystemAddress, "address">): 4 | 6 {
+  return isIP(address) === 6 ? 6 : 4;
+}
+
+/** An address that a configuration names, as a place in it. */
+export interface NamedAddress {
+  address: string;
+}
+
+/**
+ * Which of the addresses of one family makes way: the asked one itself, the one that it replaces, or the only
+ * one. `undefined` if there is none. Throws `AddressNotSetError` if it could be several.
+ */
+export function replacedAmong<T extends NamedAddress>(
+  present: readonly T[],
+  { interface: name, address, instead }: SystemAddress,
+): T | undefined {
+  const own = present.filter((one) => !/^fe80:/i.test(one.address));
+  const found =
+    own.find((one) => isSameAddress(one.address, address)) ??
+    own.find((one) => instead !== undefined && isSameAddress(one.address, instead.address));
+  if (found || own.length === 0) return found;
+  const [only, ...others] = own;
+  if (others.length === 0) return only;
+  throw new AddressNotSetError(
+    `${name} has several addresses, ${own.map((one) => one.address).join(", ")}, and it is unknown which one makes way`,
+  );
+}
+
+/**
+ * The gateway of the interface's default route as it has to be, if it has one. `present`: as it is. Throws
+ * `AddressNotSetError` if the present one would be out of reach.
+ */
+export function gatewayAmong(present: readonly string[], asked: SystemAddress): string | undefined {
+  if (asked.gateway !== undefined) return asked.gateway;
+  const lost = present.find((one) => !isReachableGateway(one, asked));
+  if (lost === undefined) return present[0];
+  throw new AddressNotSetError(
+    `${asked.interface} has the default route by ${lost}, which is outside ${newAddressText(asked)}: name its new gateway (gateway=ADDRESS)`,
+  );
+}
+
+/** Whether the default route has to say that its gateway is on the link. */
+export function needsOnLink(
+  gateway: string,
+  { address, prefixLength, gatewayOnLink }: SystemAddress,
+): boolean {
+  return gatewayOnLink === true && !isReachableGateway(gateway, { address, prefixLength });
+}
