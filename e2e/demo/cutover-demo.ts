@@ -42,7 +42,7 @@ async function protectAndCutOver(
   try {
     const cutover = await carryOut(database, id);
     facts.states = stateTimes(cutover);
-    Object.assign(facts, moveTimes(cutover.outageParts ?? []));
+    Object.assign(facts, moveTimes(cutover.outageParts ?? [], facts.states));
     const asked = cutover.networkChecks?.map(({ beforeCommit }) => beforeCommit);
     const isAnswered = cutover.outageParts?.some(({ part }) => part === "isolated-answer") === true;
     facts.askedIsolated = isAnswered && asked?.every((when) => when === "yes") === true;

@@ -6,23 +6,29 @@ const cutOver: CutoverReport = {
   ...{ points: 3, outageSeconds: 200, proved: true, askedIsolated: true, sourceFenced: true },
   ...{ rowsAcknowledged: 70, rowsFound: 71, rowsMissing: 0 },
   forecast: { outageSeconds: 190, low: 150, high: 250, basis: "measured", parts: [] },
-  states: [{ name: "pre-sync", seconds: 30 }],
-  ...moveTimes([
-    { part: "quiesce", seconds: 3 },
-    { part: "capture", seconds: 7 },
-    { part: "apply", seconds: 2 },
-    { part: "clone", seconds: 50 },
-    { part: "define", seconds: 1 },
-    { part: "adapt", seconds: 5 },
-    { part: "boot", seconds: 30 },
-  ]),
+  ...moveTimes(
+    [
+      { part: "quiesce", seconds: 3 },
+      { part: "capture", seconds: 7 },
+      { part: "apply", seconds: 2 },
+      { part: "clone", seconds: 50 },
+      { part: "define", seconds: 1 },
+      { part: "adapt", seconds: 5 },
+      { part: "boot", seconds: 30 },
+    ],
+    [{ name: "final-sync", seconds: 14 }],
+  ),
+  states: [
+    { name: "pre-sync", seconds: 30 },
+    { name: "final-sync", seconds: 14 },
+  ],
 };
 
 test("the report compares the outage that the client saw with the forecast, and has the time of each state", () => {
   const text = describeCutOver(cutOver);
   expect(text).toContain("outage 3 min 20 s; forecast: 2 min 30 s to 4 min 10 s, measured");
-  expect(text).toContain("states: pre-sync 30 s");
-  expect(text).toContain("final sync, adaptation and definition: 15 s, 0.50 of the machine's start");
+  expect(text).toContain("states: pre-sync 30 s, final-sync 14 s");
+  expect(text).toContain("final sync, adaptation and definition: 20 s, 0.67 of the machine's start");
   expect(text).toContain("70 acknowledged, 71 in the machine");
   expect(text).not.toContain("NO");
 });

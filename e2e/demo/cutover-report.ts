@@ -59,15 +59,18 @@ export function stateTimes({ states }: Pick<Cutover, "states">): CutoverStateTim
   });
 }
 
-/** What the cutover itself takes between the source's last write and the machine's start; not the clone. */
-const MOVE: ReadonlySet<OutagePart> = new Set(["capture", "apply", "adapt", "define"]);
-
+/**
+ * What the cutover itself takes between the source's last write and the machine's start; not the clone. The
+ * final sync is counted as its state, with what the workflow does besides reading.
+ */
 export function moveTimes(
   parts: CutoverReport["parts"],
+  states: CutoverReport["states"],
 ): Pick<CutoverReport, "parts" | "moveSeconds" | "moveToBoot"> {
   const sum = (isWanted: (part: OutagePart) => boolean) =>
     parts.reduce((total, { part, seconds }) => total + (isWanted(part) ? seconds : 0), 0);
-  const moveSeconds = sum((part) => MOVE.has(part));
+  const syncSeconds = states.find(({ name }) => name === "final-sync")?.seconds ?? 0;
+  const moveSeconds = syncSeconds + sum((part) => part === "adapt" || part === "define");
   const bootSeconds = sum((part) => part === "boot");
   return { parts, moveSeconds, moveToBoot: bootSeconds > 0 ? moveSeconds / bootSeconds : 0 };
 }
