@@ -136,26 +136,37 @@ async function saveStart(
 async function writeSaved(state: Readable, digest: Hash, path: string): Promise<void> {
   const params = { [constants.ZSTD_c_compressionLevel]: 1 };
   const compress = createZstdCompress({ params, chunkSize: PIECE_BYTES });
-  await pipeline(state, compress, hashing(digest), createWriteStream(path, { mode: 0o600 }));
+  const hashing = (source: AsyncIterable<Buffer>) => hashed(source, digest);
+  await pipeline(state, compress, hashing, createWriteStream(path, { mode: 0o600 }));
   const file = await open(path, "r+");
   await file.sync().finally(() => file.close());
 }
 
-/** Rejects if the file is not the one that was written. */
+/** Rejects if the file is not the one that was written; the guest then does not resume. */
 async function readSaved({ path, sha256 }: SavedStart, state: Writable): Promise<void> {
-  const digest = createHash("sha256");
   const file = createReadStream(path, { highWaterMark: PIECE_BYTES });
-  await pipeline(file, hashing(digest), createZstdDecompress({ chunkSize: PIECE_BYTES }), state);
-  if (digest.digest("hex") !== sha256) throw new Error(`${path} is damaged`);
+  const checked = (source: AsyncIterable<Buffer>) => withheldUntilEqual(source, sha256);
+  await pipeline(file, checked, createZstdDecompress({ chunkSize: PIECE_BYTES }), state);
 }
 
-function hashing(digest: Hash): (source: AsyncIterable<Buffer>) => AsyncGenerator<Buffer> {
-  return async function* (source) {
-    for await (const bytes of source) {
-      digest.update(bytes);
-      yield bytes;
-    }
-  };
+/** QEMU resumes a guest when it has the last bytes. It gets these once all of them are known to be right. */
+async function* withheldUntilEqual(source: AsyncIterable<Buffer>, sha256: string): AsyncGenerator<Buffer> {
+  const digest = createHash("sha256");
+  let last: Buffer = Buffer.alloc(0);
+  for await (const bytes of source) {
+    digest.update(bytes);
+    yield last;
+    last = bytes;
+  }
+  if (digest.digest("hex") !== sha256) throw new Error("the saved start is damaged");
+  yield last;
+}
+
+async function* hashed(source: AsyncIterable<Buffer>, digest: Hash): AsyncGenerator<Buffer> {
+  for await (const bytes of source) {
+    digest.update(bytes);
+    yield bytes;
+  }
 }
 
 /** Another QEMU, or another machine, cannot resume it. */
