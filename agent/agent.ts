@@ -53,6 +53,8 @@ export interface AgentOptions {
 
 /** Longer than an idle server takes. A busy one gets its commands while it still looks at itself. */
 const INVENTORY_WAIT_MS = 3_000;
+/** A person at the console can break the fence while the agent is connected. */
+const FENCE_LOOK_MS = 5_000;
 
 /**
  * An enrolled agent: connects, describes its machine, and runs the commands of its role until it is stopped.
@@ -66,6 +68,9 @@ export class Agent {
   #introductions = 0;
   /** As the last inventory that was sent has them. */
   #reported: SeenMachine | undefined;
+  /** The last broken fence that was sent. */
+  #reportedFence: BrokenFence | undefined;
+  #fenceTimer: NodeJS.Timeout | undefined;
 
   constructor(options: AgentOptions) {
     const { identity, cloud, dataDir, executors, log, now, random } = options;
@@ -113,11 +118,13 @@ export class Agent {
   /** Runs until `stop`; throws `CertificateRevokedError` if the agent's certificate has been revoked. */
   run(): Promise<void> {
     this.#options.onStart?.((commandId, error) => this.#runner.retract(commandId, error));
+    this.#fenceTimer = setInterval(() => void this.#tellOfBrokenFence(), FENCE_LOOK_MS).unref();
     return this.#link.run();
   }
 
   /** Interrupts running commands; they continue after the next start. */
   async stop(): Promise<void> {
+    clearInterval(this.#fenceTimer);
     this.#incoming.close();
     await this.#runner.stop();
     await this.#link.stop();
@@ -202,6 +209,19 @@ export class Agent {
     if (seen && isNews(seen, this.#reported)) await this.#tellOfItself();
   }
 
+  /** Until the control plane knows, the machine in the source's place may ask for more time to run. */
+  async #tellOfBrokenFence(): Promise<void> {
+    const { brokenFence, log } = this.#options;
+    try {
+      const broken = await brokenFence?.();
+      if (!broken || broken.term === this.#reportedFence?.term || !this.#link.connected) return;
+      await this.#tell();
+      log.info("sent that the fence is broken", { term: broken.term });
+    } catch (error) {
+      log.warn("could not send that the fence is broken", { error: String(error) });
+    }
+  }
+
   async #tell(inventory?: Inventory): Promise<void> {
     const { bootId, version, now, log } = this.#options;
     const brokenFence = await this.#options.brokenFence?.();
@@ -217,5 +237,6 @@ export class Agent {
       ...(brokenFence ? { brokenFence } : {}),
     });
     if (inventory) this.#reported = inventory;
+    this.#reportedFence = brokenFence;
   }
 }

@@ -1,8 +1,8 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { basename, join, relative } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { FenceKeeper } from "./fence-keeper.ts";
 import { lockFence } from "./fence-lock.ts";
 import { setFenceExecutor } from "./set-fence.ts";
@@ -292,6 +292,56 @@ test("a person at the console breaks the fence, which is kept with time and user
   expect(await up(1)).toMatchObject({ isUp: false });
   expect(await up(2)).toMatchObject({ isUp: true, broken: { term: 1, by: "ada" } });
   expect(await keeper().break("grace")).toMatchObject({ broken: { term: 2, by: "grace" } });
+});
+
+/** Breaks the fence, and is killed at a call to systemd; resolves with whether it was. */
+async function isKilledBreaking(call: number): Promise<boolean> {
+  systemd.calls = [];
+  systemd.killedAt = call;
+  systemd.killed = Promise.withResolvers<void>();
+  const broken = keeper().break("ada");
+  const isKilled = await Promise.race([broken.then(() => false), systemd.killed.promise.then(() => true)]);
+  systemd.killedAt = Number.POSITIVE_INFINITY;
+  return isKilled;
+}
+
+describe.each([
+  ["breaks it again", () => keeper().break("grace")],
+  ["starts the agent", () => keeper().resume(SERVICES)],
+])("the fence of a person who was killed while breaking it, and %s,", (_, again) => {
+  async function expectBroken(term: number): Promise<void> {
+    expect(await keeper().read()).toMatchObject({ isUp: false, services: [], stopped: [] });
+    expect((await keeper().read()).broken).toEqual({ term, at, by: "ada" });
+    expect([...systemd.active]).toEqual(["postgresql.service"]);
+    expect(SERVICES.some(isHeldBack)).toBe(false);
+    expect(existsSync(join(dir, "etc/causeway/fenced"))).toBe(false);
+  }
+
+  test("is broken by the first word, wherever the files were when it was killed", async () => {
+    const [etc, saved] = [join(dir, "etc"), join(dir, "saved")];
+    for (let left = 0, files = 1; left <= files; left++) {
+      await up(left + 1);
+      cpSync(etc, saved, { recursive: true });
+      // Before systemd reads its files again, only the record and these files have changed.
+      expect(await isKilledBreaking(1)).toBe(true);
+      const entries = readdirSync(saved, { recursive: true, withFileTypes: true });
+      const paths = entries.filter((one) => one.isFile()).map((one) => join(one.parentPath, one.name));
+      files = paths.length;
+      for (const path of paths.slice(files - left)) cpSync(path, join(etc, relative(saved, path)));
+      await again();
+      await expectBroken(left + 1);
+    }
+  });
+
+  test("is broken by the first word, whatever it had asked of systemd", async () => {
+    for (let call = 1; ; call++) {
+      await up(call);
+      if (!(await isKilledBreaking(call))) break;
+      await again();
+      await expectBroken(call);
+    }
+    expect(systemd.calls).toEqual(["daemon-reload", "start postgresql.service"]);
+  });
 });
 
 test("a fence whose record is in another data folder is not said to be none", async () => {

@@ -337,8 +337,8 @@ export class FenceKeeper {
   }
 }
 
-/** Taken down only in part. */
-function isUnfinished({ isUp, services, stopped }: FenceState): boolean {
+/** Whether it was taken down only in part. */
+export function isUnfinished({ isUp, services, stopped }: FenceState): boolean {
   return !isUp && services.length + stopped.length > 0;
 }
 

@@ -43,3 +43,17 @@ test("a fence is not broken without the word that the machine is off", async () 
   expect(stderr).toContain("--machine-is-off");
   expect(readFileSync(join(dir, "fence.json"), "utf8")).toBe(before);
 });
+
+test.each([
+  [{ broken: { term: 1, at: "2030-01-01T00:00:00.000Z", by: "ada" } }, "repeat causeway fence break"],
+  [{}, "start the agent again"],
+])(
+  "a fence that was taken down in part is not said to be none, and the person reads how to finish it",
+  async (fields, how) => {
+    write({ term: 1, isUp: false, services: ["a.socket", "a.service"], stopped: ["a.service"], ...fields });
+    const { stdout } = await fenceCli();
+    expect(stdout).toContain("only in part: a.socket a.service may still be down");
+    expect(stdout).toContain(how);
+    expect(stdout).not.toContain("not fenced");
+  },
+);

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { FenceKeeper } from "#agent/fence/fence-keeper.ts";
+import { FenceKeeper, type FenceState, isUnfinished } from "#agent/fence/fence-keeper.ts";
 import { endingHooks } from "#agent/fence/set-fence.ts";
 import { cutoverHooksOf } from "#agent/hooks/cutover-hooks.ts";
 import { localSystemctl } from "#agent/hypervisor/qemu/service/systemctl.ts";
@@ -43,7 +43,8 @@ export const fence: CliCommand = {
   options: { data: { type: "string" } },
   positionals: [],
   async run(call) {
-    const keeper = keeperOf(requiredOption(call, "data", this.name));
+    const data = requiredOption(call, "data", this.name);
+    const keeper = keeperOf(data);
     const found = await keeper.read();
     const foreign = await keeper.foreignMarker();
     print(call.terminal, call.json, found, () => {
@@ -54,6 +55,7 @@ export const fence: CliCommand = {
           ? `${fenced} Could not be stopped, and may run: ${listed(found.unstopped)}`
           : fenced;
       }
+      if (isUnfinished(found)) return unfinishedText(found, data);
       if (foreign !== undefined)
         return `not fenced by the agent of this data folder, but ${foreign} keeps services down: name the data folder of the agent that made it`;
       const { broken } = found;
@@ -61,6 +63,17 @@ export const fence: CliCommand = {
     });
   },
 };
+
+/** It is down by its record, and what it kept down may still be. */
+function unfinishedText({ broken, term, services, stopped }: FenceState, data: string): string {
+  const left = listed([...new Set([...services, ...stopped])]);
+  const isBroken = broken?.term === term;
+  const how = isBroken ? `broken ${broken.at} by ${oneLine(broken.by)}` : "taken down";
+  const again = isBroken
+    ? `repeat causeway fence break --data ${data} --machine-is-off`
+    : "start the agent again";
+  return `${how}, but only in part: ${left} may still be down; to finish it, ${again}`;
+}
 
 function keeperOf(data: string): FenceKeeper {
   return new FenceKeeper({ dataDir: resolve(data), systemctl: localSystemctl, now: () => new Date() });

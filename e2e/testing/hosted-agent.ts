@@ -6,13 +6,15 @@ import type { Installation } from "../site/installation.ts";
 /** The file of a fence that lasts. */
 const FENCED = "/etc/causeway/fenced";
 
+type Host = Pick<SystemdHost, "enter" | "shell">;
+
 /** An agent on a host that other agents share with it, or have before and after it. */
 export class HostedAgent {
   readonly installation: Installation;
   readonly #name: string;
-  readonly #host: SystemdHost;
+  readonly #host: Host;
 
-  constructor(name: string, installation: Installation, host: SystemdHost) {
+  constructor(name: string, installation: Installation, host: Host) {
     this.installation = installation;
     this.#name = name;
     this.#host = host;

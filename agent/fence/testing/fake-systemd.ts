@@ -39,13 +39,15 @@ export class FakeSystemd {
   /** What happens while it stops something. */
   whileStopping: () => Promise<void> = async () => {};
   readonly #dir: string;
+  readonly #root: string;
   /** As it read them last: by unit, the files that must not be there. */
   #conditions = new Map<string, string[]>();
   readonly #triggers = new Map<string, number>();
 
-  /** `dir` has the folders `etc` and `run`. */
-  constructor(dir: string, enabled: string[]) {
+  /** `dir` has the folders `etc` and `run`. `root`: where the paths of the conditions begin. */
+  constructor(dir: string, enabled: string[], root = "") {
     this.#dir = dir;
+    this.#root = root;
     this.enabled = enabled;
   }
 
@@ -62,7 +64,7 @@ export class FakeSystemd {
       this.killed.resolve();
       return new Promise<never>(() => {});
     }
-    return action === "show" ? this.#show(unit, args[1] as string) : "";
+    return action === "show" ? this.#showEach(args.slice(1)) : "";
   };
 
   /** The host restarts, and starts what no condition holds back. */
@@ -76,7 +78,7 @@ export class FakeSystemd {
 
   /** Whether systemd starts the unit, by its files as they are now. */
   isHeldBack(unit: string): boolean {
-    return this.#conditionsOf(unit).some(existsSync);
+    return this.#conditionsOf(unit).some(this.#isThere);
   }
 
   /** A client connects to a socket; resolves whether a service answers. */
@@ -101,11 +103,20 @@ export class FakeSystemd {
     const triggered = Object.keys(this.units).filter((one) => this.units[one]?.TriggeredBy?.includes(unit));
     if (triggered.some((service) => this.active.has(service)) && !this.active.has(unit))
       throw new Error(`the service of ${unit} is active already, refusing`);
-    const isHeldBack = (this.#conditions.get(unit) ?? []).some(existsSync);
+    const isHeldBack = (this.#conditions.get(unit) ?? []).some(this.#isThere);
     if (!isHeldBack) this.active.add(unit);
   }
 
+  readonly #isThere = (path: string) => existsSync(join(this.#root, path));
+
+  #showEach([property = "", ...words]: string[]): string {
+    const units = words.filter((word) => !word.startsWith("--"));
+    return units.map((unit) => this.#show(unit, property)).join("\n");
+  }
+
   #show(unit: string, property: string): string {
+    if (property === "--property=LoadState,ActiveState")
+      return `LoadState=loaded\nActiveState=${this.active.has(unit) ? this.activeState : "inactive"}\n`;
     if (property === "--property=ActiveState")
       return `${this.active.has(unit) ? this.activeState : "inactive"}\n`;
     if (property === "--property=ControlGroup")
