@@ -309,6 +309,18 @@ test.each<[string, Record<string, string>, Parameters<typeof movedTo>, string]>(
     "shared",
   ],
   [
+    "NetworkManager learns no router any more",
+    { [KEYFILE]: "[connection]\ninterface-name=ens192\n[ipv6]\nmethod=auto\n" },
+    [{ ...V6, gateway: undefined }],
+    "learns no IPv6 router",
+  ],
+  [
+    "NetworkManager, by netplan, learns no router any more",
+    { [NETPLAN]: "network:\n  renderer: NetworkManager\n  ethernets:\n    ens192: {dhcp6: true}\n" },
+    [{ ...V6, gateway: undefined }],
+    "learns no IPv6 router",
+  ],
+  [
     "dhcpcd",
     {
       [INTERFACES]: "iface ens192 inet manual\n",
@@ -354,6 +366,12 @@ test("what names addresses of a network that the machine leaves is noted, and st
     expect.stringMatching(/^\/etc\/network\/interfaces names 192\.0\.2\.254 \(line 4\)/),
     expect.stringMatching(/^\/etc\/ssh\/sshd_config names 192\.0\.2\.10 \(line 3\)/),
   ]);
+});
+
+test("what else DHCP gave is noted", () => {
+  const leased = { instead: { address: "192.0.2.10", prefixLength: 24, isLeased: true as const } };
+  const { notes } = readdressed({ [INTERFACES]: "iface ens192 inet dhcp\n" }, movedTo(leased));
+  expect(notes).toEqual([expect.stringMatching(/^ens192 has 192\.0\.2\.20 without DHCP: routes/)]);
 });
 
 test("name servers of ifupdown are noted unless something takes them over", () => {

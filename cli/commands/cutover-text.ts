@@ -8,6 +8,7 @@ import { secondsBetween } from "#shared/seconds-between.ts";
 import { duration } from "#shared/units.ts";
 import { oneLine, table } from "../terminal.ts";
 import { describeAddresses } from "./address-text.ts";
+import { describeNotes } from "./described-adaptation.ts";
 import { describeDisk } from "./disk-text.ts";
 import { describeIdentity } from "./identity-text.ts";
 import { timesText } from "./plan-text.ts";
@@ -44,6 +45,7 @@ export function describeCutover(cutover: Cutover): string {
   lines.push(...describeAddresses(cutover.addresses).map((line) => `  ${line}`));
   lines.push(...(cutover.networkChecks ?? []).map((one) => `  ${describeNetworkCheck(one)}`));
   if (cutover.rehearsal) lines.push(`  rehearsal on a clone: ${describeRehearsal(cutover.rehearsal)}`);
+  lines.push(...describeNotes(cutover.rehearsal?.notes).map((line) => `  ${line}`));
   if (cutover.adapted) lines.push(`  ${describeAdapted(cutover.adapted)}`);
   if (cutover.proof) lines.push(...describeProof(cutover.proof).map((line) => `  ${line}`));
   else if (cutover.proveSeconds !== undefined) lines.push("  the copy is not proved yet");

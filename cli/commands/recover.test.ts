@@ -63,11 +63,11 @@ test("a new identity is asked for, and shown with the recovery; otherwise the sy
 
 test("new addresses are asked for, and shown with the recovery", async () => {
   const eth0 = { interface: "eth0", address: "192.0.2.20", prefixLength: 24, nameServers: [] };
-  end = { ...end, addresses: [eth0] };
+  end = { ...end, addresses: [eth0], notes: ["/etc/exports names 192.0.2.10\u001b[2J"] };
   const words = ["--adapt", "--address", "eth0=192.0.2.20/24"];
-  expect((await recover("--test-network", "--wait", ...words)).stdout).toContain(
-    "its eth0 has 192.0.2.20/24\n",
-  );
+  const { stdout } = await recover("--test-network", "--wait", ...words);
+  expect(stdout).toContain("  its eth0 has 192.0.2.20/24\n  look after: /etc/exports names 192.0.2.10");
+  expect(stdout).not.toContain("\u001b");
   expect(asked).toMatchObject([{ body: { adapt: true, addresses: [eth0] } }]);
 });
 

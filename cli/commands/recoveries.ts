@@ -4,6 +4,7 @@ import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
 import type { CliCommand } from "../command.ts";
 import { oneLine, print, table } from "../terminal.ts";
 import { describeAddresses } from "./address-text.ts";
+import { describeNotes } from "./described-adaptation.ts";
 import { describeDisk } from "./disk-text.ts";
 import { describeIdentity } from "./identity-text.ts";
 import { describeProof } from "./proof-text.ts";
@@ -45,6 +46,7 @@ export function describeRecovery(recovery: Recovery): string {
   if (recovery.proof) lines.push(...describeProof(recovery.proof).map((line) => `  ${line}`));
   lines.push(...describeIdentity(recovery.identity).map((line) => `  ${line}`));
   lines.push(...describeAddresses(recovery.addresses).map((line) => `  ${line}`));
+  lines.push(...describeNotes(recovery.notes).map((line) => `  ${line}`));
   if (machine) lines.push(`  the machine ${machine.name} (${machine.hypervisor}) runs`);
   lines.push(...(recovery.disks ?? []).map((disk) => `  ${describeDisk(disk)}`));
   if (answer && recovery.rtoSeconds !== undefined)

@@ -28,6 +28,12 @@ test("its adaptation is computed on a clone before the window, and applied in th
   expect(site.inputs["adapt-machine"]).toMatchObject({ dryRun: false });
 });
 
+test("what an operator has to look after in the adapted system is shown before the window", async () => {
+  site.adapted = { notes: ["/etc/hosts names 192.0.2.10"] };
+  const { body } = await site.api("GET /cutovers/{id}", await site.create({ adapt: true }));
+  expect(body).toMatchObject({ rehearsal: { state: "done", notes: ["/etc/hosts names 192.0.2.10"] } });
+});
+
 test("a new identity is computed before the window, applied in the outage, and shown to who approves it", async () => {
   const asked = { machineId: "new", hostKeys: "new" };
   const id = await site.create({ adapt: true, ...asked });

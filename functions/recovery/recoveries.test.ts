@@ -1,4 +1,5 @@
 import { beforeEach, expect, test } from "vitest";
+import { succeeded } from "#shared/domain/command.ts";
 import { aDisk, anInventory } from "#shared/domain/testing/records.ts";
 import type { WorkflowError } from "#shared/domain/workflow-failure.ts";
 import { failureOf, MachineSilentError } from "#shared/errors.ts";
@@ -77,6 +78,24 @@ test("a recovery of a source that is gone starts its workflow with the newest po
   });
   expect((await call("GET /recoveries")).body.items).toMatchObject([{ id }]);
   expect(await world.audited()).toEqual([`ada recovery-started ${id} done`]);
+});
+
+test("what an operator has to look after in the adapted system is shown with the recovery", async () => {
+  const id = String((await start({ adapt: true })).body.id);
+  const shown = async () => (await call("GET /recoveries/{id}", id)).body;
+  expect(await shown()).not.toHaveProperty("notes");
+  const { planned, adaptation, disks } = await recovery(id);
+  const written = disks.map((disk) => ({ ...disk, path: `/images/${disk.name}`, format: "qcow2" }));
+  world.steps.waiting.add("adapt-machine");
+  const { sourceId, pointId } = planned;
+  const input = { ...adaptation, ownerId: id, sourceId, pointId, disks: written, dryRun: false };
+  const wanted = { ownerId: id, agentId: "agt_target", kind: "adapt-machine", input, taskToken: "adapt" };
+  const { commandId = "" } = await dispatchCommand(Input.parse(wanted), world);
+  const output = { changes: [], commands: [], notes: ["/etc/exports names 192.0.2.10"], isApplied: true };
+  await world.store.commands.modify(commandId, (one) =>
+    succeeded(one, { ...output, stale: [], computeSeconds: 1, applySeconds: 1 }, "2030-01-01T00:00:05.000Z"),
+  );
+  expect(await shown()).toMatchObject({ notes: output.notes });
 });
 
 test("a point whose copy was found to differ from the source is not chosen, whatever later proofs say", async () => {

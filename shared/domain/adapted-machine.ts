@@ -7,7 +7,7 @@ import type { AdaptMachine } from "../protocol/machine-routes.ts";
 import type { NewAddress, SystemAddress } from "../protocol/new-address.ts";
 import type { SystemIdentity, WantedMachine } from "../protocol/wanted-machine.ts";
 import type { WrittenDisk } from "../protocol/written-disk.ts";
-import type { CommandRecord } from "./command.ts";
+import { type CommandRecord, latest } from "./command.ts";
 import { hardwareAddressOf } from "./hardware-address.ts";
 import { systemAddresses } from "./new-addresses.ts";
 
@@ -75,6 +75,13 @@ export function askedAdaptation(
 /** That the adapted system gets in place of its source's; `undefined` if it keeps them. */
 export function newAddressesIn(adaptation: PlannedAdaptation | undefined): SystemAddress[] | undefined {
   return adaptation?.wanted.addresses;
+}
+
+/** What an operator has to look after in the system, as its target host said last; `undefined` if none. */
+export function adaptationNotes(commands: readonly CommandRecord[]): string[] | undefined {
+  const output = latest(commands.filter(({ kind }) => kind === "adapt-machine"))?.output;
+  const notes = commandKinds["adapt-machine"].output.safeParse(output).data?.notes ?? [];
+  return notes.length === 0 ? undefined : notes;
 }
 
 /** Of the system that is adapted; `undefined` if it stays as it is. */

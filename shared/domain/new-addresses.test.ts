@@ -48,9 +48,11 @@ test("the source's gateway stays if the new prefix contains it, and its name ser
   );
   expect(of(asked(), leased)).toEqual({
     ...asked({ gateway: "192.0.2.1", nameServers: ["192.0.2.53", "127.0.0.1", "2001:db8::53"] }),
-    instead: { address: "192.0.2.10", prefixLength: 24 },
+    instead: { address: "192.0.2.10", prefixLength: 24, isLeased: true },
   });
   expect(of(asked({ nameServers: ["9.9.9.9"] }), leased)?.nameServers).toEqual(["9.9.9.9"]);
+  const older = network([port("eth0", [own("192.0.2.10", { dynamic: true, origin: undefined })])]);
+  expect(of(asked(), older)).toMatchObject({ instead: { isLeased: true } });
   const fixed = network([port("eth0", [own("192.0.2.10")])], [default_("192.0.2.1", "eth1")]);
   expect(of(asked(), fixed)).toMatchObject({ nameServers: [] });
   expect(of(asked(), fixed)).not.toHaveProperty("gateway");

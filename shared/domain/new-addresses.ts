@@ -16,9 +16,6 @@ import type { WantedMachine } from "../protocol/wanted-machine.ts";
 type Network = Inventory["network"];
 type InterfaceAddress = NetworkInterface["addresses"][number];
 
-/** Addresses that come with name servers. */
-const GIVEN: ReadonlySet<InterfaceAddress["origin"]> = new Set(["lease", "dhcpv6"]);
-
 /**
  * The new addresses with what they replace. Where the request does not say, the source's gateway stays if the
  * interface reaches it, and its name servers stay if DHCP had named them. Throws `InvalidInputError` for an
@@ -46,17 +43,23 @@ export function systemAddresses(
         `${one.interface} has the default route by ${gateway}, which is outside ${newAddressText(one)}: name its new gateway (gateway=ADDRESS)`,
       );
     const { interface: name, address, prefixLength, gatewayOnLink } = one;
-    const kept = instead && GIVEN.has(instead.origin) ? knownNameServers(network) : [];
+    const isLeased = instead !== undefined && isFromDhcp(instead);
+    const kept = isLeased ? knownNameServers(network) : [];
     return {
       ...{ interface: name, address, prefixLength },
       ...(gateway === undefined ? {} : { gateway: canonicalAddress(gateway) }),
       ...(gatewayOnLink && { gatewayOnLink }),
       nameServers: hasNameServers(one.interface, asked) ? one.nameServers : kept,
-      ...(instead && {
-        instead: { address: canonicalAddress(instead.address), prefixLength: instead.prefixLength },
-      }),
+      ...(instead && { instead: replacedOf(instead, isLeased) }),
     };
   });
+}
+
+function replacedOf(
+  { address, prefixLength }: InterfaceAddress,
+  isLeased: boolean,
+): NonNullable<SystemAddress["instead"]> {
+  return { address: canonicalAddress(address), prefixLength, ...(isLeased && { isLeased: true as const }) };
 }
 
 function unknownInterface(name: string, { interfaces }: Network): string {
@@ -146,6 +149,12 @@ function presentGateway({ interface: name, address }: NewAddress, { routes }: Ne
       isSameFamily(gateway, address) &&
       UnicastAddress.safeParse(gateway).success,
   )?.gateway;
+}
+
+/** An older agent does not say it of an address that has a lifetime. */
+function isFromDhcp({ family, dynamic, origin }: InterfaceAddress): boolean {
+  if (origin === undefined) return dynamic && family === "ipv4";
+  return origin === "lease" || origin === "dhcpv6";
 }
 
 function hasNameServers(name: string, asked: readonly NewAddress[]): boolean {

@@ -12,7 +12,7 @@ import { NewRecovery, Recovery, RecoveryState } from "../protocol/recovery.ts";
 import type { RecoveryPoint } from "../protocol/resources.ts";
 import { STANDBY_FORMAT } from "../protocol/written-disk.ts";
 import { secondsBetween } from "../seconds-between.ts";
-import { askedAdaptation, identityIn, newAddressesIn } from "./adapted-machine.ts";
+import { adaptationNotes, askedAdaptation, identityIn, newAddressesIn } from "./adapted-machine.ts";
 import type { AgentRecord } from "./agent.ts";
 import { requireAnswerable } from "./answerable.ts";
 import { bootFirmware } from "./boot-hardware.ts";
@@ -319,6 +319,7 @@ export function recoveryOf(recovery: RecoveryRecord, commands: readonly CommandR
       proof,
       identity: identityIn(recovery.adaptation),
       addresses: newAddressesIn(recovery.adaptation),
+      notes: adaptationNotes(commands),
       machine,
       disks: recoveryAsMachineOwner(recovery, commands).images?.slice(),
       answer,

@@ -203,6 +203,8 @@ export const Cutover = z.object({
       isDefinable: z.literal(true).optional(),
       /** Of files; absent if no adaptation was asked for. */
       changes: z.int().nonnegative().optional(),
+      /** What an operator has to look after in the adapted system. */
+      notes: z.array(z.string()).optional(),
       failure: Failure.optional(),
     })
     .optional(),

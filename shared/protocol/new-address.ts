@@ -72,7 +72,14 @@ export const NewAddresses = z
 export const SystemAddress = parts
   .extend({
     /** The source's address whose place it takes; absent if the interface has none of this family. */
-    instead: z.strictObject({ address: UnicastAddress, prefixLength: z.int().min(1).max(128) }).optional(),
+    instead: z
+      .strictObject({
+        address: UnicastAddress,
+        prefixLength: z.int().min(1).max(128),
+        /** DHCP gave it, perhaps with more than an address. */
+        isLeased: z.literal(true).optional(),
+      })
+      .optional(),
   })
   .superRefine(requireFitting);
 export type SystemAddress = z.infer<typeof SystemAddress>;

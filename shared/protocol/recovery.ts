@@ -68,6 +68,8 @@ export const Recovery = z.object({
   identity: SystemIdentity.optional(),
   /** That its adapted system gets in place of its source's; absent if all stay. */
   addresses: z.array(SystemAddress).optional(),
+  /** What an operator has to look after in that system; absent in lists, until it is adapted, and if none. */
+  notes: z.array(z.string()).optional(),
   machine: DefinedMachine.optional(),
   /** Of the machine, as they were made; absent in lists, and until it has ended with one. */
   disks: z.array(WrittenDisk).optional(),

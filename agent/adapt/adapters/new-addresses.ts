@@ -40,7 +40,7 @@ export const newAddresses: Adapter = {
         const others = reasons.get(path);
         reasons.set(path, others === undefined ? reasonFor(asked) : `${others}; ${reasonFor(asked)}`);
       }
-      notes.push(...nameServerNotes(system, files, asked));
+      notes.push(...leaseNotes(asked), ...nameServerNotes(system, files, asked));
     }
     const hosts = files.get(HOSTS);
     if (hosts !== undefined) {
@@ -81,6 +81,17 @@ function filesOf({ reads }: Configurator, files: ReadonlyMap<string, string>): T
 
 function reasonFor({ name, addresses }: AskedInterface): string {
   return `${name} has ${addresses.map(newAddressText).join(" and ")} here`;
+}
+
+/** What else DHCP gave is in no file. */
+function leaseNotes({ name, addresses }: AskedInterface): string[] {
+  return addresses.flatMap(({ address, instead }) =>
+    instead?.isLeased
+      ? [
+          `${name} has ${address} without DHCP: routes, search domains and time servers that came with its lease are not set`,
+        ]
+      : [],
+  );
 }
 
 /** ifupdown hands name servers to resolvconf, and to no other program. */

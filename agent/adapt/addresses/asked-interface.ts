@@ -97,6 +97,17 @@ export function gatewayAmong(present: readonly string[], asked: SystemAddress): 
   );
 }
 
+/**
+ * NetworkManager does not listen to routers on an interface with static addresses of IPv6. Throws
+ * `AddressNotSetError` if the default route would be lost by that.
+ */
+export function requireRouter(asked: SystemAddress, path: string): void {
+  if (addressFamily(asked) === 4 || asked.gateway !== undefined) return;
+  throw new AddressNotSetError(
+    `${path}: with a static address, ${asked.interface} learns no IPv6 router from the network any more: name its gateway (gateway=ADDRESS)`,
+  );
+}
+
 /** Whether the default route has to say that its gateway is on the link. */
 export function needsOnLink(
   gateway: string,

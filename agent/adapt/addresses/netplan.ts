@@ -10,6 +10,7 @@ import {
   gatewayAmong,
   needsOnLink,
   replacedAmong,
+  requireRouter,
   type TextFile,
 } from "./asked-interface.ts";
 import { EditedLines } from "./edited-lines.ts";
@@ -91,6 +92,8 @@ function changed({ file, root, path, entry }: Place, asked: AskedInterface): Tex
   if (typeof old === "string" || Array.isArray(old))
     throw new AddressNotSetError(`${file.path}: ${entry.key} is not understood`);
   requireNoOtherSettings(old, file.path);
+  if (isOn(old.dhcp6) && rendererOf(old, root) === "NetworkManager")
+    for (const one of asked.addresses) requireRouter(one, file.path);
   const swaps: Swap[] = [];
   let next: Mapping = { ...old };
   for (const address of asked.addresses) next = withAddress(next, address, swaps);
@@ -114,6 +117,16 @@ function requireNoOtherSettings(old: Mapping, path: string): void {
   if (other !== undefined) throw new AddressNotSetError(`${path} sets ${other} for NetworkManager itself`);
 }
 
+function rendererOf(port: Mapping, root: YamlNode): YamlValue | undefined {
+  const network = yamlEntry(root, "network")?.value;
+  const all = yamlEntry(network, "renderer")?.value;
+  return port.renderer ?? (all && plainOf(all));
+}
+
+function isOn(value: YamlValue | undefined): boolean {
+  return typeof value === "string" && /^(?:true|yes|on|y)$/i.test(value);
+}
+
 function mapping(value: YamlValue | undefined): Mapping {
   return typeof value === "object" && !Array.isArray(value) ? value : {};
 }
@@ -129,7 +142,7 @@ function withAddress(port: Mapping, asked: SystemAddress, swaps: Swap[]): Mappin
   const family = addressFamily(asked);
   const next = { ...port };
   const dhcp = `dhcp${family}`;
-  if (/^(?:true|yes|on|y)$/i.test(String(next[dhcp] ?? ""))) next[dhcp] = "false";
+  if (isOn(next[dhcp])) next[dhcp] = "false";
   const present = listIn(port, "addresses").map((item, index) => {
     const text = typeof item === "string" ? item : (Object.keys(mapping(item))[0] ?? "");
     return { item, index, text, address: text.split("/")[0] ?? "" };

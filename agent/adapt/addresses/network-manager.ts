@@ -7,6 +7,7 @@ import {
   type Configurator,
   gatewayAmong,
   replacedAmong,
+  requireRouter,
   type TextFile,
 } from "./asked-interface.ts";
 import { type IniEntry, IniText } from "./ini-text.ts";
@@ -78,6 +79,7 @@ function setAddress(ini: IniText, path: string, asked: SystemAddress): void {
   const gateway = gatewayAmong(known === undefined ? [] : [known], asked);
   if (gateway !== undefined && /^(?:true|yes|1|on)$/i.test(ini.value(section, "never-default") ?? ""))
     throw new AddressNotSetError(`${path}: ${section} never has the default route, so it gets no gateway`);
+  if (method === undefined || method === "auto" || method === "dhcp") requireRouter(asked, path);
   const replaced = replacedAmong(present, asked);
   // Only one of them names the gateway.
   for (const one of present)
