@@ -9,18 +9,22 @@ import { OVERLAY_FOLDER } from "../boot-image/overlay.ts";
 import type { Attestation } from "../boot-loaders/attest.ts";
 import { openAgentCloud } from "../cloud/agent-cloud.ts";
 import { AfterAnswer } from "../commands/after-answer.ts";
+import type { Executor } from "../commands/executor.ts";
 import { SwitchOff } from "../fence/switch-off.ts";
 import { diskUsageOf } from "../filesystems/disk-usage.ts";
 import { collectDisks } from "../inventory/disks.ts";
 import { LocalBootMachine } from "../machine/boot-machine.ts";
 import { Mounts } from "../machine/mounts.ts";
 import { readBootId } from "../machine/system.ts";
+import { type HashFilesDeps, hashStillFilesExecutor } from "../proof/hash-files-executor.ts";
+import { whileStillMounted } from "../proof/still-trees.ts";
 import { JOB_FILE, type Job, readJob } from "../restart/job.ts";
 import { restartExecutor } from "../restart/restart-executor.ts";
 import { allowOnlyToOriginal } from "../restart/restart-rules.ts";
-import { captureExecutors } from "../roles/source.ts";
+import { captureExecutors, hashDepsOf } from "../roles/source.ts";
 import { setClockForward } from "./clock.ts";
 import { postponeDeadline } from "./deadline.ts";
+import { diskExecutors } from "./disk-executors.ts";
 import { IdleLimit } from "./idle-limit.ts";
 import { JobScreen } from "./job-screen.ts";
 import { restoreFirst } from "./restore-first.ts";
@@ -32,6 +36,8 @@ declare const CAUSEWAY_VERSION: string;
 const POSTPONE_EVERY_MS = 20_000;
 /** In memory: it is not needed after a power cut. */
 const DATA_DIR = "/run/causeway/agent";
+/** Below which file systems are mounted whose files are hashed. */
+const HASHED = "/run/causeway/hashed";
 
 const say = (line: string): void => console.log(line);
 const log: Log = {
@@ -87,6 +93,17 @@ function openScreen(job: Job, known: readonly { name: string }[], now: () => Dat
   return screen;
 }
 
+/** Hashes files as they are on the disks, for a proof. */
+function hashFilesOf(
+  options: Parameters<typeof hashDepsOf>[0],
+  disks: HashFilesDeps["disks"],
+): Executor<"hash-files"> {
+  return hashStillFilesExecutor({
+    ...hashDepsOf(options, disks),
+    whileMounted: (known, work) => whileStillMounted(known, HASHED, work),
+  });
+}
+
 /** How the boot environment ends. */
 type End = "restart" | "switch-off";
 
@@ -116,10 +133,11 @@ async function run(job: Job): Promise<End> {
   const report = { restored: outcome !== "different", bootId, items, addresses: ports() };
   await mkdir(DATA_DIR, { recursive: true, mode: 0o700 });
   const setup = { identity: job.identity, cloud, version: CAUSEWAY_VERSION, dataDir: DATA_DIR };
+  // Nothing is mounted, and no other program uses the disks.
+  const still = async () => known.map((disk) => ({ ...disk, isStill: true }));
   const captures = captureExecutors({
     ...setup,
-    // Nothing is mounted, and no other program uses the disks.
-    disks: async () => known.map((disk) => ({ ...disk, isStill: true })),
+    disks: still,
     usage: ({ path }) => diskUsageOf(path, machine),
   });
   const off = async () => leave("switch-off");
@@ -135,7 +153,7 @@ async function run(job: Job): Promise<End> {
         restart: async () => leave("restart"),
         onNotRestarted: async (_, error) => log.error("could not restart", { error }),
       }),
-      "set-fence": fence.executor,
+      ...diskExecutors({ setFence: fence.executor, hashFiles: hashFilesOf({ ...setup, now }, still) }),
       "switch-off": switchOff.executor,
       ...screen.showing(captures),
     },

@@ -1,4 +1,4 @@
-import { signProofReceipt } from "#shared/domain/proof-receipt.ts";
+import { isOfItsSystem, signProofReceipt } from "#shared/domain/proof-receipt.ts";
 import type { CommandInput, CommandOutput } from "#shared/protocol/commands.ts";
 import type { ComparedFiles, ProofReceipt } from "#shared/protocol/proof.ts";
 import type { DiskKey } from "../adapt/disk-key.ts";
@@ -41,13 +41,16 @@ export function compareFilesExecutor(deps: CompareFilesDeps): Executor<"compare-
   };
 }
 
-/** Nothing of an earlier control plane, which does not say what the source came to. */
+/**
+ * Nothing of an earlier control plane, which does not say what the source came to, or of a source that says
+ * something else than its recovery point.
+ */
 function signedBy(
   { agent, now }: CompareFilesDeps,
   { ownerId, sourceId, pointId, frozenFrom, hashed, list }: CommandInput<"compare-files">,
   { compared, bootImageId }: { compared: ComparedFiles; bootImageId: string },
 ): { receipt?: ProofReceipt } {
-  if (hashed === undefined || frozenFrom === undefined) return {};
+  if (hashed === undefined || !isOfItsSystem(hashed, frozenFrom)) return {};
   const receipt = signProofReceipt(
     { ownerId, sourceId, pointId, frozenFrom, agentId: agent.id, hashed: { ...hashed, list }, compared },
     { agentVersion: agent.version, bootImageId, comparedAt: now().toISOString() },

@@ -63,6 +63,18 @@ test("the source reads only the disks that were asked for, and leaves a margin b
   ]);
 });
 
+test("a running source hashes nothing for a point that has no instant", async () => {
+  const hash = hashFilesExecutor({
+    disks: async () => [],
+    trees: () => Promise.reject(new Error("it has looked at its mounts")),
+    hash: () => Promise.reject(new Error("it has read files")),
+    repository: async () => own,
+    ...{ now: () => 0, newSeed: () => "seed", agentVersion: "1.2.3" },
+  });
+  const input = { ownerId: "cut_1", pointId: "rp_1", disks: ["sda"], budgetSeconds: 60 };
+  await expect(hash(input, executionContext())).rejects.toMatchObject({ name: "WrongStateError" });
+});
+
 test("a target host compares the images that it wrote, signs what it found, and does so only with a boot image", async () => {
   const key = await createAgentKey();
   const { images, disk } = await writtenImage(dir, "disk");
@@ -101,6 +113,10 @@ test("a target host compares the images that it wrote, signs what it found, and 
   });
   expect(receipt && findProofReceiptProblem(receipt, key.certificatePem)).toBeUndefined();
   expect(asked.keys).toEqual([{ uuid: "agt_1", key: Buffer.from("key") }]);
+  const there = await compare("/boot-image", { hashed: { ...hashed, system: "boot-environment" } });
+  expect(there.receipt?.content.hashed.system).toBe("boot-environment");
+  // Of no system that such a point can be of.
+  expect((await compare("/boot-image", { hashed })).receipt).toBeUndefined();
   await expect(compare()).rejects.toMatchObject({ name: "NoBootImageError" });
   await expect(compare("/boot-image", { pointId: "rp_2" })).rejects.toMatchObject({
     name: "ImagesNotOursError",

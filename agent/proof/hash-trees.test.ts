@@ -37,6 +37,16 @@ function hashed(change: Partial<HashTask> = {}): { files: HashedFile[]; counts: 
 }
 const paths = (change: Partial<HashTask> = {}) => hashed(change).files.map(({ path }) => path);
 
+test("where nothing else runs, a file is hashed however new it is, and no folder can have moved", () => {
+  writeFileSync(join(root, "new"), "new");
+  execFileSync("touch", ["--date=@9999999999", join(root, "new")]);
+  const { before: _, ...still } = task();
+  const files: HashedFile[] = [];
+  const counts = hashTrees(still, (__, some) => files.push(...some));
+  expect(files).toMatchObject([{ path: "new", mayHaveMoved: false }]);
+  expect(counts).toMatchObject({ found: 1, changed: 0 });
+});
+
 test("every regular file is hashed with its size, mode and time, whatever its name", () => {
   const odd = Buffer.from([0xff, 0x0a, 0x1b]);
   mkdirSync(join(root, "etc/deep"), { recursive: true });

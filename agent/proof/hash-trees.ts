@@ -29,12 +29,17 @@ export interface Tree {
   prefix: string;
   /** The paths below it where something else is mounted: opening one could wait for a network. */
   mounts: ReadonlySet<string>;
+  /** Whether its subvolumes are a part of it; else they are only if they are trees of their own. */
+  withSubvolumes?: true;
 }
 
 export interface HashTask {
   trees: readonly Tree[];
-  /** Files that changed at this time or later cannot be compared: nanoseconds since 1970. */
-  before: bigint;
+  /**
+   * Files that changed at this time or later cannot be compared: nanoseconds since 1970. Absent if nothing
+   * else runs on this machine: then none has changed, and hashing need not rest.
+   */
+  before?: bigint;
   budgetMs: number;
   /** Decides which files are read if there is no time for all of them. */
   seed: string;
@@ -79,8 +84,8 @@ interface Chosen {
 
 /**
  * Hashes regular files that have not changed since `before`, in an order that only `seed` decides, until all
- * are done or the time is over. It works half of the time at most. A file that changes while it is read is
- * left out. Blocks its thread.
+ * are done or the time is over. Where other programs run, it works half of the time at most. A file that
+ * changes while it is read is left out. Blocks its thread.
  */
 export function hashTrees(
   task: HashTask,
@@ -107,7 +112,7 @@ class TreeHasher {
   constructor(task: HashTask, onFiles: (fileSystem: string, files: HashedFile[]) => void) {
     this.#task = task;
     this.#onFiles = onFiles;
-    this.#turns = new Turns(task.budgetMs);
+    this.#turns = new Turns(task.budgetMs, { rests: task.before !== undefined });
   }
 
   run(): void {
@@ -170,7 +175,7 @@ class TreeHasher {
     const fd = path === "" ? tree.fd : openBeneath(tree.fd, latin1(path), FOLDER);
     try {
       const { dev } = fstatSync(fd, BIGINT);
-      if (dev !== tree.device) {
+      if (dev !== tree.device && !tree.withSubvolumes) {
         if (!this.#trees.some(({ device }) => device === dev))
           this.#leaveOut(`${tree.place}/${path}`, "it is another subvolume");
         return [];
@@ -187,7 +192,7 @@ class TreeHasher {
           }
           if (entry.isDirectory()) folders.push(inside);
           else if (entry.isFile())
-            this.#find(tree, inside, lstatSync(inOpenFolder(fd, latin1(name)), BIGINT));
+            this.#find({ tree, device: dev }, inside, lstatSync(inOpenFolder(fd, latin1(name)), BIGINT));
           this.#turns.rest();
         }
       } finally {
@@ -199,10 +204,11 @@ class TreeHasher {
     return folders;
   }
 
-  #find(tree: OpenTree, path: string, stats: BigIntStats): void {
-    if (!stats.isFile() || stats.dev !== tree.device) return;
+  /** `device`: of its folder. */
+  #find({ tree, device }: { tree: OpenTree; device: bigint }, path: string, stats: BigIntStats): void {
+    if (!stats.isFile() || stats.dev !== device) return;
     if (stats.nlink > 1n) {
-      const file = `${tree.device} ${stats.ino}`;
+      const file = `${device} ${stats.ino}`;
       if (this.#linked.has(file)) return;
       if (this.#linked.size === MOST_KNOWN) {
         this.counts.foundAll = false;
@@ -211,7 +217,7 @@ class TreeHasher {
       this.#linked.add(file);
     }
     this.counts.found += 1;
-    if (stats.ctimeNs >= this.#task.before) {
+    if (this.#isSince(stats)) {
       this.counts.changed += 1;
       return;
     }
@@ -250,7 +256,7 @@ class TreeHasher {
     const { ctimeNs, size } = file.stats;
     // Something was mounted over it meanwhile.
     if (mountIdOf(file.fd) !== tree.mountId) return this.#changed();
-    if (ctimeNs >= this.#task.before) return this.#changed();
+    if (this.#isSince(file.stats)) return this.#changed();
     if (isSwapSpace(file)) {
       this.#leaveOut(`${tree.place}/${path}`, "it is swap space");
       return undefined;
@@ -263,7 +269,12 @@ class TreeHasher {
 
   /** A folder that was moved has changed; so has one of whose names two were exchanged. */
   #hasChanged(folder: number): boolean {
-    return fstatSync(folder, BIGINT).ctimeNs >= this.#task.before;
+    return this.#isSince(fstatSync(folder, BIGINT));
+  }
+
+  #isSince({ ctimeNs }: BigIntStats): boolean {
+    const { before } = this.#task;
+    return before !== undefined && ctimeNs >= before;
   }
 
   #changed(): undefined {

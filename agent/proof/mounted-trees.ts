@@ -48,7 +48,7 @@ export async function mountedTrees(disks: readonly LocalDisk[]): Promise<Mounted
     const isHidden = !mount.device.startsWith("0:") && leadsTo !== mount.device;
     if (leadsTo === undefined || isHidden) continue;
     const about = await tree.describe(device);
-    if (about) seen.push({ ...mount, leadsTo, ...(await contentOf(`/dev/${about.kernelName}`)) });
+    if (about) seen.push({ ...mount, leadsTo, ...(await provableContentOf(`/dev/${about.kernelName}`)) });
   }
   return chooseTrees(
     seen,
@@ -126,7 +126,8 @@ async function folderDevice(path: string): Promise<string | undefined> {
   return stats?.isDirectory() ? deviceNumber(stats.dev) : undefined;
 }
 
-async function contentOf(device: string): Promise<Pick<SeenMount, "uuid" | "mayBeEncrypted">> {
+/** What chooses a file system to be hashed, by its own device. */
+export async function provableContentOf(device: string): Promise<Pick<SeenMount, "uuid" | "mayBeEncrypted">> {
   const reader = await openFileReader(device);
   try {
     const { type, uuid } = await probeContent(reader);

@@ -1,15 +1,17 @@
 /** After as much work it rests. */
 const TURN_MS = 20;
 
-/** The time of work that must not disturb: it ends after a budget, and rests as long as it works. */
+/** The time of work that ends after a budget. Where it must not disturb, it rests as long as it works. */
 export class Turns {
   readonly #budgetMs: number;
+  readonly #rests: boolean;
   readonly #startedAt = performance.now();
   readonly #cell = new Int32Array(new SharedArrayBuffer(4));
   #turnAt = this.#startedAt;
 
-  constructor(budgetMs: number) {
+  constructor(budgetMs: number, { rests }: { rests: boolean }) {
     this.#budgetMs = budgetMs;
+    this.#rests = rests;
   }
 
   /** Whether this share of the time is over. */
@@ -20,7 +22,7 @@ export class Turns {
   /** Blocks the thread for as long as it has worked since it last did, once that is worth it. */
   rest(): void {
     const worked = performance.now() - this.#turnAt;
-    if (worked < TURN_MS) return;
+    if (!this.#rests || worked < TURN_MS) return;
     Atomics.wait(this.#cell, 0, 0, worked);
     this.#turnAt = performance.now();
   }

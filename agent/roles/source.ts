@@ -64,14 +64,16 @@ const REHEARSAL_LIMIT_MS = 180_000;
 /** udev looks at a new snapshot, which cannot be removed meanwhile. */
 const REMOVAL_PAUSES_MS = [200, 1000, 3000, 10_000];
 
-/** Hashes files of the source's mounted disks, for a proof. */
-function hashFilesOf({ identity, cloud, version, now }: RoleOptions, disks: HashFilesDeps["disks"]) {
-  return hashFilesExecutor({
-    ...{ disks, trees: mountedTrees, hash: hashInWorker, now: () => now().getTime() },
+/** What hashing files of the source's disks needs for a proof, in either system. */
+export function hashDepsOf(
+  { identity, cloud, version, now }: Pick<RoleOptions, "identity" | "cloud" | "version" | "now">,
+  disks: HashFilesDeps["disks"],
+): HashFilesDeps {
+  return {
+    ...{ disks, hash: hashInWorker, now: () => now().getTime(), agentVersion: version },
     repository: once(() => openOwnRepository(identity, cloud)),
     newSeed: () => randomBytes(16).toString("hex"),
-    agentVersion: version,
-  });
+  };
 }
 
 /** A source server in its original system: captures disks, and arms itself for a cold clone. */
@@ -125,7 +127,7 @@ export const sourceRole: Role = async (options) => {
         usage: ({ path }) => diskUsageOf(path, machine),
         ...{ preCopy: preCopyOf({ dataDir, bootId, hooks, now: nowMs }), lvmSnapshot },
       }),
-      "hash-files": hashFilesOf(options, disks),
+      "hash-files": hashFilesExecutor({ ...hashDepsOf(options, disks), trees: mountedTrees }),
       ...coldExecutors({
         ...{ machine, images, states, identity, now },
         takeInventory: lookAtMachine,

@@ -1,6 +1,6 @@
 /** How what is kept of a proof is shown to people. */
 import type { KeptProof } from "#shared/protocol/kept-receipt.ts";
-import type { ProofReceiptContent } from "#shared/protocol/proof.ts";
+import type { Proof, ProofReceiptContent } from "#shared/protocol/proof.ts";
 import { oneLine } from "../terminal.ts";
 import { describeProof } from "./proof-text.ts";
 
@@ -13,7 +13,7 @@ export function describeKeptProof(id: string, kept: KeptProof, problem?: string)
   const { proof, frozenFrom, signed } = kept;
   const content = signed?.receipt.content;
   return [
-    `${id}: proof of recovery point ${proof.pointId}, as of ${frozenFrom ?? "no instant"} by the source's clock`,
+    `${id}: proof of recovery point ${proof.pointId}, as of ${instantOf(proof, frozenFrom)}`,
     // What was signed counts, where that is known.
     ...describeProof(content ? { ...content, at: content.comparedAt } : proof).map((line) => `  ${line}`),
     ...(content ? describeWork(content) : [`  found ${proof.at}`]),
@@ -23,6 +23,11 @@ export function describeKeptProof(id: string, kept: KeptProof, problem?: string)
   ]
     .map(oneLine)
     .join("\n");
+}
+
+function instantOf({ hashed }: Proof, frozenFrom: string | undefined): string {
+  if (hashed?.system !== undefined) return "its source in the boot environment, where nothing else writes";
+  return `${frozenFrom ?? "no instant"} by the source's clock`;
 }
 
 function describeWork({ sourceId, hashed, agentId, ...work }: ProofReceiptContent): string[] {

@@ -30,11 +30,13 @@ export function describeProof({ pointId, outcome, reason, hashed, compared }: Pr
 }
 
 function describeRest(hashed: HashedFiles): string {
-  const { found, foundAll, files, changed, unreadable, leftOut } = hashed;
+  const { found, foundAll, files, changed, unreadable, leftOut, unopened = [], system } = hashed;
+  const where = system === undefined ? "on the source" : "in the source's boot environment";
   const parts = [
-    `${files} of ${foundAll ? "" : "at least "}${found} files were read on the source`,
-    `${changed} have changed since the recovery point`,
+    `${files} of ${foundAll ? "" : "at least "}${found} files were read ${where}`,
+    ...(system === undefined || changed > 0 ? [`${changed} have changed since the recovery point`] : []),
     ...(unreadable > 0 ? [`${unreadable} cannot be read`] : []),
+    ...unopened.map(({ place, why }) => `${place} is not opened (${why})`),
     ...leftOut.map(({ place, why }) => `${place} is left out (${why})`),
   ];
   return parts.join(", ");

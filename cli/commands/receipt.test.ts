@@ -114,6 +114,17 @@ test("a proof is shown with its point, its instant, how much was compared, by wh
   expect(code).toBe(0);
 });
 
+test("a proof by the boot environment says so, and names what was not opened", async () => {
+  const unopened = [{ place: "/dev/sda2", why: "it is encrypted" }];
+  const there = { ...hashed, changed: 0, system: "boot-environment", unopened };
+  const proof = { pointId: "rp_1", outcome: "unknown", reason: "sda2", at: AT, hashed: there, compared };
+  const { stdout } = await shownProof({ state: "made", proof }, "cut_1");
+  expect(stdout).toContain("rp_1, as of its source in the boot environment, where nothing else writes");
+  expect(stdout).toContain(
+    "2 of 3 files were read in the source's boot environment, /dev/sda2 is not opened",
+  );
+});
+
 test("a proof without a signature says so, and its reason; it is not called valid", async () => {
   const proof = { pointId: "rp_1", outcome: "unknown", reason: "NoBootImageError: none", at: AT };
   const { code, stdout } = await shownProof({ state: "made", proof, frozenFrom: FROZEN_FROM });

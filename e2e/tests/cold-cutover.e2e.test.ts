@@ -29,6 +29,8 @@ let system: AgentSystem;
 let boots = 0;
 /** Where a restart into the boot environment leads. */
 let leadsTo: AgentSystem;
+/** What the target host finds in the outage, besides the ordinary. */
+let compared: object;
 let timer: NodeJS.Timeout;
 const answered = new Set<string>();
 
@@ -71,6 +73,7 @@ function outputOf({ kind, input }: Command): object {
   if (kind === "set-fence") return { term, isUp, lasting, services: isUp ? ["db.service"] : [] };
   if (kind === "attest-boot-state") return receiptOf(String(conversionId));
   const answer = agentAnswer({ kind, input: input as Record<string, unknown> });
+  if (kind === "compare-files" && system === "boot-environment") return { ...answer, ...compared };
   const savedStateKey = `sources/${idOf(source)}/boot-states/x.json`;
   return kind === "arm-boot" ? { ...answer, bootId: `boot-${boots}`, savedStateKey } : answer;
 }
@@ -113,6 +116,7 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   leadsTo = "boot-environment";
+  compared = {};
   await boot("original");
   await plane.heard(idOf(source), idOf(target));
   answerOn();
@@ -124,7 +128,7 @@ afterAll(async () => {
   await plane.close();
 });
 
-async function begin(): Promise<string> {
+async function begin(change: { proveSeconds?: number } = {}): Promise<string> {
   const ids = { sourceId: idOf(source), targetId: idOf(target) };
   const { items } = await plane.api.listPlans({});
   const plan = { sourceId: ids.sourceId, intervalSeconds: 3600, standbyTargetId: ids.targetId };
@@ -132,7 +136,7 @@ async function begin(): Promise<string> {
     await plane.api.createPlan({ body: { ...plan, startAt: "2100-01-01T00:00:00.000Z" } });
   const asked = { ...ids, windows: [window], mode: "hold" as const, quiesce: "cold" as const };
   const { id } = await plane.api.createCutover({
-    body: { ...asked, machine: { hypervisor: "libvirt", cards } },
+    body: { ...asked, machine: { hypervisor: "libvirt", cards }, ...change },
   });
   await is(id, "it to wait", ({ state }) => state === "waiting");
   await plane.api.goCutover({ parameters: { id } });
@@ -158,11 +162,27 @@ test("a source that comes back without its boot environment leads the cutover ba
   expect(lease).toMatchObject({ state: "none" });
 });
 
+test("a file that differs from what the boot environment reads leads the cutover back, and is named", async () => {
+  compared = {
+    ...{ equal: 1, different: 1 },
+    differences: [{ fileSystem: "aa", path: "/etc/hosts", what: "content" }],
+  };
+  const id = await begin({ proveSeconds: 30 });
+  expect(await ended(id)).toMatchObject({
+    ...{ state: "rolled-back", sourceServes: "yes", failure: { name: "CopyDiffersError" } },
+    proof: { outcome: "different", hashed: { system: "boot-environment" } },
+  });
+  expect(system).toBe("original");
+});
+
 test("a source is read in its boot environment, and switched off there once its machine may run", async () => {
-  const id = await begin();
+  const id = await begin({ proveSeconds: 30 });
   const cutover = await is(id, "the source to be off", ({ sourceOff }) => sourceOff !== undefined);
   expect(cutover).toMatchObject({ state: "completed", quiesce: "cold", sourceOff: "announced" });
-  expect(cutover.forecast?.parts.map(({ part }) => part)).toContain("scan");
+  expect(cutover.proof).toMatchObject({ outcome: "equal", hashed: { system: "boot-environment" } });
+  const parts = cutover.forecast?.parts.map(({ part }) => part);
+  expect(parts).toEqual(expect.arrayContaining(["scan", "proof"]));
+  expect(cutover.outageParts?.map(({ part }) => part)).toContain("proof");
   expect(machine).toBeUndefined();
   const lease = await plane.api.getLease({ parameters: { id: idOf(source) } });
   expect(lease).toMatchObject({ state: "permanent", ownerId: id });

@@ -44,11 +44,16 @@ export async function freshForecast(
     ...{ quiesce: cutover.quiesce, bytesToScan: await bytesInUse(cutover, completed, store) },
     ...{ adapts: cutover.adaptation !== undefined, switchesOff: cutover.switchSourceOff },
     ...{ answersIsolated: cutover.isolatedCheck !== undefined },
-    ...{ answers: cutover.check !== undefined, secondsLeft },
+    ...{ answers: cutover.check !== undefined, secondsLeft, ...proofOf(cutover) },
   };
   const forecast = { ...forecastCutover(history, question), at };
   const advice = (await lackAdvice(cutover, store)) ?? rehearsalAdvice(cutover, commands);
   return advice === undefined ? forecast : { ...forecast, fits: false, advice };
+}
+
+/** Only a restarted source is read in the outage; the rehearsal shows how long its target host takes. */
+function proofOf({ restart, proveSeconds, proof }: CutoverRecord) {
+  return restart ? { proveSeconds, comparedSeconds: proof?.compared?.seconds } : {};
 }
 
 /** What failed on a clone would fail in the outage. */

@@ -18,9 +18,10 @@ const MOST_MACHINES = 5;
 const LOOKED_AT = 100;
 
 /** The commands whose time each part of an outage is, from their order to their result. */
-const PARTS: readonly { part: FixedPart; commands: readonly string[] }[] = [
+const PARTS: readonly { part: FixedPart | "proof"; commands: readonly string[] }[] = [
   { part: "quiesce", commands: ["set-fence up"] },
   { part: "clone", commands: ["clone-standby"] },
+  { part: "proof", commands: ["hash-files final", "compare-files final"] },
   { part: "define", commands: ["define-machine"] },
   { part: "adapt", commands: ["adapt-machine"] },
   { part: "boot", commands: ["bring-up-machine"] },

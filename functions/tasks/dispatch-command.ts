@@ -16,7 +16,7 @@ export const Input = z.object({
   kind: z.enum(kinds),
   /** Tells commands of one kind apart. */
   disk: DiskName.optional(),
-  label: z.string().optional(),
+  label: z.string().nullish(),
   /** Only an agent in this system of its machine carries it out; the one that it enrolled from if absent. */
   environment: AgentSystem.nullish(),
   /** A higher round asks for the same work again although it is done. */
@@ -34,10 +34,11 @@ export const handler = taskHandler({
 
 /** Sends an agent the command for a step of the workflow. The agent's events end the step. */
 export async function run(
-  { disk, label = disk, input, environment, ...request }: z.output<typeof Input>,
+  { disk, label, input, environment, ...request }: z.output<typeof Input>,
   deps: CommandDeps,
 ): Promise<{ commandId?: string }> {
   // If the workflow's input is invalid, the step fails here with the field's name, not at the agent.
   validate(commandKinds[request.kind].input, input, "input");
-  return dispatch({ ...request, label, input, environment: environment ?? undefined }, deps);
+  const named = { label: label ?? disk, environment: environment ?? undefined };
+  return dispatch({ ...request, ...named, input }, deps);
 }

@@ -3,10 +3,22 @@ import { isOpen } from "#shared/domain/command.ts";
 import { requireGoing } from "#shared/domain/cutover/cutover.ts";
 import { provedDrill } from "#shared/domain/drill.ts";
 import { judgedProof, pointProofOf } from "#shared/domain/proof.ts";
-import { findProofReceiptProblem, isReceiptOf, type Proved } from "#shared/domain/proof-receipt.ts";
+import {
+  findProofReceiptProblem,
+  isOfItsSystem,
+  isReceiptOf,
+  type Proved,
+  type ProvedFacts,
+} from "#shared/domain/proof-receipt.ts";
 import { requireRunningRecovery } from "#shared/domain/recovery.ts";
 import { WorkflowError, workflowFailure } from "#shared/domain/workflow-failure.ts";
-import { CopyDiffersError, failureOf, ProofReceiptInvalidError } from "#shared/errors.ts";
+import {
+  CopyDiffersError,
+  type Failure,
+  failureOf,
+  ProofReceiptInvalidError,
+  WrongStateError,
+} from "#shared/errors.ts";
 import { commandKinds } from "#shared/protocol/commands.ts";
 import { CutoverId, DrillId, ownerKind, PointId, RecoveryId } from "#shared/protocol/ids.ts";
 import {
@@ -74,9 +86,9 @@ async function provedBy(
 ): Promise<Proved> {
   const compared = answer && ComparedFiles.parse(answer);
   const receipt = answer?.receipt;
-  const facts = { ownerId, pointId, hashed, compared };
-  const problem = receipt && (await problemOf(receipt, facts, store));
-  const invalid = problem === undefined ? undefined : failureOf(new ProofReceiptInvalidError(problem));
+  const { frozen } = await store.points.get(pointId);
+  const facts = { ownerId, pointId, frozenFrom: frozen?.from, hashed, compared };
+  const invalid = await failureIn(facts, receipt, store);
   const proof = judgedProof(
     { hashed, compared, failure: failure ? workflowFailure(failure) : invalid },
     { pointId, now },
@@ -84,29 +96,47 @@ async function provedBy(
   return { proof, ...(receipt && !invalid ? { proofReceipt: receipt } : {}) };
 }
 
+interface Found
+  extends Pick<ProvedFacts, "ownerId" | "pointId" | "frozenFrom">,
+    Pick<z.output<typeof Input>, "hashed" | "compared"> {}
+
+/** Why what the agents say cannot be trusted; `undefined` if it can. */
+async function failureIn(
+  found: Found,
+  receipt: ProofReceipt | undefined,
+  store: CommandDeps["store"],
+): Promise<Failure | undefined> {
+  if (found.hashed?.system !== undefined && found.frozenFrom !== undefined)
+    return failureOf(
+      new WrongStateError(
+        "the source's agent says that it read files in another system than it was asked in",
+      ),
+    );
+  const problem = receipt && (await problemOf(receipt, found, store));
+  return problem === undefined ? undefined : failureOf(new ProofReceiptInvalidError(problem));
+}
+
 /** Why the receipt is not valid; `undefined` if it is. */
 async function problemOf(
   receipt: ProofReceipt,
-  {
-    ownerId,
-    pointId,
-    hashed,
-    compared,
-  }: Pick<z.output<typeof Input>, "ownerId" | "pointId" | "hashed" | "compared">,
+  { hashed, compared, ...about }: Found,
   store: CommandDeps["store"],
 ): Promise<string | undefined> {
-  const { sourceId, targetId: agentId = "" } = await store.owners.get(ownerId);
-  const { frozen } = await store.points.get(pointId);
+  const { sourceId, targetId: agentId = "" } = await store.owners.get(about.ownerId);
   const { certificatePem } = await store.agents.get(agentId);
-  if (!hashed || !compared || !frozen) return "nothing was compared";
-  const facts = { ownerId, sourceId, pointId, frozenFrom: frozen.from, agentId, hashed, compared };
-  if (!isReceiptOf(facts, receipt)) return "it is of another comparison";
+  if (!hashed || !compared) return "nothing was compared";
+  if (!isOfItsSystem(hashed, about.frozenFrom)) return "its source was read in another system than its point";
+  if (!isReceiptOf({ ...about, sourceId, agentId, hashed, compared }, receipt))
+    return "it is of another comparison";
   return certificatePem
     ? findProofReceiptProblem(receipt, certificatePem)
     : "the agent's certificate is not known";
 }
 
-/** The first one stays, and is noted with its point even if its owner was stopped before that was done. */
+/**
+ * The first one of a recovery point stays, and is noted with its point even if its owner was stopped before
+ * that was done. A cutover keeps that of the last point that was compared.
+ */
 async function keep(
   ownerId: string,
   found: Proved,
@@ -126,9 +156,10 @@ async function keep(
     return proof ?? found.proof;
   }
   const { proof } = await store.cutovers.modify(ownerId, (one) => {
-    if (one.proof !== undefined) return one;
+    if (one.proof?.pointId === found.proof.pointId) return one;
     requireGoing(one, now);
-    return { ...one, ...found };
+    const { proofReceipt: _, ...rest } = one;
+    return { ...rest, ...found };
   });
   return proof ?? found.proof;
 }

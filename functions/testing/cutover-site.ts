@@ -61,6 +61,8 @@ export class CutoverSite {
   freeze: object = {};
   /** What the target host says of an adaptation, besides the ordinary. */
   adapted: object = {};
+  /** What the source comes to when it hashes files, besides the ordinary. */
+  hashed: object = {};
   /** What the target host finds when it compares files, besides the ordinary. */
   compared: object = {};
   /** Whether its agent is new enough to sign that. */
@@ -290,13 +292,14 @@ export class CutoverSite {
         return set;
       }
       case "take-recovery-point":
-        return { ...answer, disks: [this.#takenDisk()], ...this.freeze };
+        return { ...answer, disks: [this.#takenDisk()], ...this.#frozen() };
       case "adapt-machine":
         return { ...answer, ...this.adapted };
+      case "hash-files":
+        return { ...answer, ...this.hashed };
       case "compare-files":
         return this.#compared(input, { ...answer, ...this.compared });
       case "switch-off":
-      case "hash-files":
       case "apply-to-standby":
       case "clone-standby":
       case "release":
@@ -326,6 +329,11 @@ export class CutoverSite {
       default:
         throw new Error(`no agent here does ${kind}`);
     }
+  }
+
+  /** In the boot environment nothing is mounted, so nothing is frozen. */
+  #frozen(): object {
+    return this.source.system === "original" ? this.freeze : {};
   }
 
   #compared(input: object, found: object): object {

@@ -1,5 +1,5 @@
 /** The target host of a site, which signs what it compared. */
-import { signProofReceipt } from "#shared/domain/proof-receipt.ts";
+import { isOfItsSystem, signProofReceipt } from "#shared/domain/proof-receipt.ts";
 import { ComparedFiles, type ProofReceipt, proofCommands } from "#shared/protocol/proof.ts";
 import { aDevice, type TestDevice } from "./device.ts";
 
@@ -18,7 +18,7 @@ const Asked = proofCommands["compare-files"].input.pick({
 /** What the agent signs after it has found this; absent if it was not told what the source came to. */
 export function signedComparison(input: unknown, found: object): { receipt?: ProofReceipt } {
   const { ownerId, sourceId, pointId, frozenFrom, hashed } = Asked.parse(input);
-  if (!frozenFrom || !hashed) return {};
+  if (!hashed || !isOfItsSystem(hashed, frozenFrom)) return {};
   const compared = ComparedFiles.parse(found);
   const receipt = signProofReceipt(
     { ownerId, sourceId, pointId, frozenFrom, agentId: "agt_target", hashed, compared },

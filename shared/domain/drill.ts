@@ -36,10 +36,7 @@ export const DrillRecord = z.object({
   /** What the command that adapts its system needs, except for the images; absent if it stays as it is. */
   adaptation: commandKinds["adapt-machine"].input.pick({ sourceDisks: true, wanted: true }).optional(),
   /** What the command that hashes files of the source needs besides; absent if none are compared. */
-  prove: commandKinds["hash-files"].input
-    .pick({ frozenFrom: true, budgetSeconds: true })
-    .partial({ frozenFrom: true })
-    .optional(),
+  prove: commandKinds["hash-files"].input.pick({ frozenFrom: true, budgetSeconds: true }).optional(),
   proof: Drill.shape.proof,
   proofReceipt: ProofReceipt.optional(),
   state: DrillState,

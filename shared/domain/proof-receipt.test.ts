@@ -31,6 +31,19 @@ test("a receipt is still valid after a transfer, names the first of what was lef
   expect(travelled.content.hashed.leftOut).toEqual(LEFT_OUT.slice(0, 10));
 });
 
+test("a receipt of a source in its boot environment has no instant; one that has both, or neither, is none", () => {
+  const { frozenFrom, ...others } = facts;
+  const there = { ...hashed, system: "boot-environment" as const, unopened: LEFT_OUT };
+  const receipt = signProofReceipt({ ...others, hashed: there }, work, agent);
+  expect(receipt.content).not.toHaveProperty("frozenFrom");
+  expect(receipt.content).toMatchObject({ outcome: "unknown", reason: expect.stringContaining("/mnt/0") });
+  expect(receipt.content.hashed.unopened).toHaveLength(10);
+  expect(findProofReceiptProblem(receipt, agent.certificatePem)).toBeUndefined();
+  const { content } = receipt;
+  expect(ProofReceipt.safeParse({ ...receipt, content: { ...content, frozenFrom } }).success).toBe(false);
+  expect(() => signProofReceipt(others, work, agent)).toThrow("it is of an instant, or of a source");
+});
+
 test("what could not be compared makes the signed outcome unknown, with the reason", () => {
   const compared = { ...facts.compared, equal: 1, moved: 1 };
   const { content } = signProofReceipt({ ...facts, compared }, work, agent);

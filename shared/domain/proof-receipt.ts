@@ -23,7 +23,8 @@ export interface ProvedFacts {
   ownerId: string;
   sourceId: string;
   pointId: string;
-  frozenFrom: string;
+  /** Absent if the files were read in the boot environment. */
+  frozenFrom?: string | undefined;
   /** The target host's agent. */
   agentId: string;
   hashed: HashedFiles;
@@ -56,6 +57,14 @@ export function findProofReceiptProblem(receipt: ProofReceipt, certificatePem: s
   return content.outcome === outcome ? undefined : "its outcome contradicts what it says was found";
 }
 
+/**
+ * Whether the source's agent read files in the system that its recovery point is of: only a point of the boot
+ * environment has no instant.
+ */
+export function isOfItsSystem({ system }: HashedFiles, frozenFrom: string | undefined): boolean {
+  return (frozenFrom === undefined) === (system !== undefined);
+}
+
 /** Whether it is the receipt of this comparison, and of no other one. */
 export function isReceiptOf(facts: ProvedFacts, { content }: ProofReceipt): boolean {
   // Another version of the agent may give the reason in other words.
@@ -69,8 +78,12 @@ function contentOf(facts: ProvedFacts, work: Work): ProofReceiptContent {
   const { outcome, reason } = judgedProof({ hashed, compared }, { pointId, now: comparedAt });
   const first = <T>(list: readonly T[]) => list.slice(0, MOST_IN_RECEIPT);
   return ProofReceiptContent.parse({
-    ...{ format: 1, ownerId, sourceId, pointId, frozenFrom, agentId, agentVersion, bootImageId, comparedAt },
-    hashed: { ...hashed, leftOut: first(hashed.leftOut) },
+    ...{ format: 1, ownerId, sourceId, pointId, agentId, agentVersion, bootImageId, comparedAt },
+    ...(frozenFrom === undefined ? {} : { frozenFrom }),
+    hashed: {
+      ...{ ...hashed, leftOut: first(hashed.leftOut) },
+      ...(hashed.unopened ? { unopened: first(hashed.unopened) } : {}),
+    },
     compared: {
       ...compared,
       ...{ differences: first(compared.differences), unopened: first(compared.unopened) },

@@ -36,6 +36,11 @@ test.each<[string, ProofFacts, RegExp]>([
     { hashed, compared: { ...compared, unopened: [{ fileSystem: "a", files: 1, why: "bad magic" }] } },
     /bad magic/,
   ],
+  [
+    "the boot environment could not open a file system",
+    { hashed: { ...hashed, unopened: [{ place: "/dev/sda2", why: "its journal is not empty" }] }, compared },
+    /\/dev\/sda2: its journal/,
+  ],
   ["fewer files were compared than listed", { hashed, compared: { ...compared, equal: 2 } }, /2 of 3/],
   ["a file may have been moved", { hashed, compared: { ...compared, equal: 2, moved: 1 } }, /1 of 3 .*moved/],
   ["more files were compared than listed", { hashed, compared: { ...compared, equal: 4 } }, /4 of 3/],

@@ -34,6 +34,9 @@ function judge({ hashed, compared, failure }: ProofFacts): { outcome: ProofOutco
   const unknown = (reason: string) => ({ outcome: "unknown" as const, reason });
   if (compared && compared.different > 0) return { outcome: "different" };
   if (failure) return unknown(`${failure.name}: ${failure.message}`);
+  const [unread] = hashed?.unopened ?? [];
+  if (unread)
+    return unknown(`a file system of the source could not be opened: ${unread.place}: ${unread.why}`);
   if (!hashed) return unknown("the file systems of its source were not frozen for this recovery point");
   if (hashed.list === undefined || hashed.files === 0 || !compared)
     return unknown("no file of its source could be compared");

@@ -4,9 +4,9 @@ import * as z from "zod";
 /**
  * What happens between the source's last answer and the first one of the machine that replaces it, in order.
  * `boot-environment` and `scan`, in place of `capture`: only if the last copy is made there, by reading all
- * disks. `boot`: until its console and script have said that it is up. `isolated-answer`: only if the machine
- * is also asked while it is isolated. `switch-off`: only if the source is to shut down. `answer`: only if the
- * machine is also to answer on its network.
+ * disks. `proof`: only if files of that copy are compared. `boot`: until its console and script have said
+ * that it is up. `isolated-answer`: only if the machine is also asked while it is isolated. `switch-off`:
+ * only if the source is to shut down. `answer`: only if the machine is also to answer on its network.
  */
 export const OutagePart = z.enum([
   "quiesce",
@@ -15,6 +15,7 @@ export const OutagePart = z.enum([
   "scan",
   "apply",
   "clone",
+  "proof",
   "define",
   "adapt",
   "boot",

@@ -65,7 +65,8 @@ export const NewCutover = z.strictObject({
   addresses: NewAddresses.default([]),
   /**
    * For how many seconds files of the source are read, to compare them with a clone before the cutover can
-   * begin; not at all if absent. A difference ends the cutover.
+   * begin; not at all if absent. A difference ends the cutover. A source that restarts into its boot
+   * environment is read again there, for as long, and compared with the final recovery point in the outage.
    */
   proveSeconds: ProofBudget.optional(),
   /** The text on the machine's console that proves it up; a login prompt if absent. */
@@ -188,9 +189,9 @@ export const Cutover = z.object({
    * kind.
    */
   networkChecks: z.array(NetworkCheck).max(MOST_CHECKS).optional(),
-  /** For how many seconds files of the source were to be read; absent if none are compared. */
+  /** For how many seconds files of the source are read each time; absent if none are compared. */
   proveSeconds: ProofBudget.optional(),
-  /** What the comparison of files found, before the cutover could begin; absent until then. */
+  /** What the last comparison of files found; the first one is made before the cutover can begin. */
   proof: Proof.optional(),
   /**
    * What was tried on a clone before the window: whether the target host can define the machine, and what

@@ -43,9 +43,13 @@ export const HashedFiles = z.object({
   unreadable: Count,
   /** Mounted file systems of these disks that were left out, and parts of them; the first ones. */
   leftOut: z.array(LeftOut).max(MOST_FILE_SYSTEMS),
+  /** What should be compared, and could not be opened in the boot environment; the first ones. */
+  unopened: z.array(LeftOut).min(1).max(MOST_FILE_SYSTEMS).optional(),
   seconds: z.number().nonnegative(),
   /** Of the source's agent. Older ones do not say. */
   agentVersion: Text.optional(),
+  /** Present if the files were read in the source's boot environment, where nothing else writes. */
+  system: z.literal("boot-environment").optional(),
 });
 export type HashedFiles = z.infer<typeof HashedFiles>;
 
@@ -90,14 +94,17 @@ export type ProofOutcome = z.infer<typeof ProofOutcome>;
 export const MOST_IN_RECEIPT = 10;
 
 /** The signed part of a proof receipt: what a target host compared with what, and what that comes to. */
-export const ProofReceiptContent = z.strictObject({
+const ReceiptContent = z.strictObject({
   format: z.literal(1),
   /** The drill, recovery or cutover. */
   ownerId: OwnerId,
   sourceId: AgentId,
   pointId: PointId,
-  /** The instant that was compared: when the point's freeze began, by the source's clock. */
-  frozenFrom: Timestamp,
+  /**
+   * The instant that was compared: when the point's freeze began, by the source's clock. Absent if both the
+   * disks and the files were read in the boot environment, where nothing changes.
+   */
+  frozenFrom: Timestamp.optional(),
   /** The target host's agent, which compared the files, and signs. */
   agentId: AgentId,
   agentVersion: Text,
@@ -110,6 +117,7 @@ export const ProofReceiptContent = z.strictObject({
     /** The name of the list that the target host has read. */
     list: Sha256,
     leftOut: z.array(LeftOut).max(MOST_IN_RECEIPT),
+    unopened: z.array(LeftOut).min(1).max(MOST_IN_RECEIPT).optional(),
   }),
   compared: ComparedFiles.strict().extend({
     differences: ComparedFiles.shape.differences.max(MOST_IN_RECEIPT),
@@ -119,6 +127,10 @@ export const ProofReceiptContent = z.strictObject({
   /** Why it is unknown. */
   reason: Text.optional(),
 });
+export const ProofReceiptContent = ReceiptContent.refine(
+  ({ frozenFrom, hashed }) => (frozenFrom === undefined) === (hashed.system !== undefined),
+  "it is of an instant, or of a source in its boot environment",
+);
 export type ProofReceiptContent = z.infer<typeof ProofReceiptContent>;
 
 export const ProofReceipt = z.strictObject({ content: ProofReceiptContent, signature: AgentSignature });
@@ -127,15 +139,16 @@ export type ProofReceipt = z.infer<typeof ProofReceipt>;
 export const proofCommands = {
   /**
    * Hashes files of the disks' mounted file systems that have not changed since a recovery point, and stores
-   * the list in the repository. Changes nothing on the disks.
+   * the list in the repository. In the boot environment, it mounts them, read-only, and hashes all files.
+   * Changes nothing on the disks.
    */
   "hash-files": {
     input: z.object({
       ownerId: OwnerId,
       pointId: PointId,
       disks: z.array(DiskName).min(1).max(256),
-      /** When the freeze of that point began, by the source's clock. */
-      frozenFrom: Timestamp,
+      /** When the freeze of that point began, by the source's clock; absent in the boot environment. */
+      frozenFrom: Timestamp.optional(),
       budgetSeconds: ProofBudget,
     }),
     output: HashedFiles,
@@ -143,7 +156,7 @@ export const proofCommands = {
 
   /**
    * Compares the files of such a list with what a guest's kernel reads on the written disks. The disks stay
-   * as they are. With `hashed` and `frozenFrom`, the agent signs what it found.
+   * as they are. With `hashed`, the agent signs what it found.
    */
   "compare-files": {
     input: z.object({

@@ -29,7 +29,7 @@ const rows = {
     restartsSource: true,
     copy: ["boot-environment", "scan"],
     summary:
-      "then it restarts into the boot environment, where all its disks are read; in the end it is switched off",
+      "then it restarts into the boot environment, where all its disks are read, and with --prove their files are compared, too; in the end it is switched off",
   },
 } as const satisfies Record<string, Row>;
 

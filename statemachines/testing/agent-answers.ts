@@ -65,9 +65,10 @@ const answers: Partial<Record<CommandKind, (command: Answered) => object>> = {
     })),
     ...{ method: "reflink", bytesWritten: 0, seconds: 1 },
   }),
-  "hash-files": () => ({
+  "hash-files": ({ input }) => ({
     ...{ list: SHA, files: 2, bytes: 20, found: 3, foundAll: true, changed: 1, unreadable: 0 },
     ...{ leftOut: [], seconds: 1 },
+    ...(input.frozenFrom === undefined ? { system: "boot-environment" } : {}),
   }),
   "compare-files": ({ input }) => ({
     ...{ equal: input.files, bytes: 20, moved: 0, different: 0, differences: [], unopened: [], seconds: 1 },

@@ -135,11 +135,13 @@ function late(next: string, error: string, cause = ""): object {
   };
 }
 
-const anotherProof = {
-  ErrorEquals: ["StepFunctions.ExecutionAlreadyExistsException"],
-  Assign: { proofs: "{% $proofs + 1 %}" },
-  Next: "ProveClone",
-};
+function anotherProof(by: string): object {
+  return {
+    ErrorEquals: ["StepFunctions.ExecutionAlreadyExistsException"],
+    Assign: { proofs: "{% $proofs + 1 %}" },
+    Next: by,
+  };
+}
 
 export const catchLists: Readonly<Record<string, readonly object[]>> = {
   "leaves the standby behind": [
@@ -166,8 +168,18 @@ export const catchLists: Readonly<Record<string, readonly object[]>> = {
     },
     anyKeepingFailure("StandbyLeft"),
   ],
-  "begins another proof where the outcome of one was lost": [anotherProof],
-  "begins another proof where the outcome of one was lost; else ends": [anotherProof, any("Abandon")],
+  "begins another proof where the outcome of one was lost": [anotherProof("ProveClone")],
+  "begins another proof where the outcome of one was lost; else ends": [
+    anotherProof("ProveClone"),
+    any("Abandon"),
+  ],
+  "begins another proof of the final point where the outcome of one was lost; else rolls back": [
+    anotherProof("ProveFinalPoint"),
+    any("RollBack"),
+  ],
+  "has the proof say that the boot environment did not read the files": [
+    { ErrorEquals: ["States.ALL"], Assign: { read: { failure: AS_IT_IS } }, Next: "FenceReturn" },
+  ],
   "has the proof say that there is no clone": [
     { ErrorEquals: ["States.ALL"], Assign: { rehearsed: { failure: AS_IT_IS } }, Next: "IsToProve" },
   ],
@@ -183,7 +195,7 @@ export const catchLists: Readonly<Record<string, readonly object[]>> = {
     },
   ],
   "begins another proof where the outcome of one was lost; else removes the clone, and then ends": [
-    anotherProof,
+    anotherProof("ProveClone"),
     {
       ErrorEquals: ["States.ALL"],
       Assign: { failure: AS_IT_IS, isRefuted: true },

@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 export interface ToolResult {
   succeeded: boolean;
   output: string;
-  /** The last line of what it complained about, or why it did not run. */
+  /** The last line that it complained with, or why it did not run. */
   complaint: string;
 }
 
@@ -36,7 +36,12 @@ function runTool(
   const { promise, resolve } = Promise.withResolvers<ToolResult>();
   const options = { timeout, killSignal: "SIGKILL", maxBuffer: MOST_OUTPUT_BYTES } as const;
   const child = execFile(command, args, options, (error, output, errors) => {
-    const complaint = errors.trim().split("\n").at(-1) || error?.message.split("\n")[0] || "";
+    // `mount` ends its complaints with a hint.
+    const lines = errors
+      .trim()
+      .split("\n")
+      .filter((line) => !line.trim().startsWith("dmesg(1)"));
+    const complaint = lines.at(-1) || error?.message.split("\n")[0] || "";
     resolve({ succeeded: error === null, output, complaint: complaint.slice(0, 300) });
   });
   // If a program ends without reading its input, its status counts.

@@ -8,6 +8,8 @@ import { runGuestTool } from "./tool.ts";
 
 const BLOCK = "/sys/class/block";
 const SECTOR_BYTES = 512;
+/** The problem of a volume that has no known content. */
+export const NOTHING_RECOGNISED = "nothing is recognised";
 
 /** By what `/etc/fstab` can name a volume, besides its device. */
 export interface VolumeIds {
@@ -71,7 +73,14 @@ const Report = z.object({
   report: z.array(
     z.object({
       pv: z.array(z.object({ pv_name: z.string(), vg_name: z.string() })).optional(),
-      lv: z.array(z.object({ vg_name: z.string(), lv_name: z.string(), lv_path: z.string() })).optional(),
+      lv: z
+        .array(
+          z.object({
+            ...{ vg_name: z.string(), lv_name: z.string(), lv_path: z.string() },
+            lv_attr: z.string().optional(),
+          }),
+        )
+        .optional(),
     }),
   ),
 });
@@ -111,8 +120,14 @@ export async function kernelName(path: string): Promise<string> {
   return basename(await realpath(`/sys/dev/block/${majorOf(rdev)}:${minorOf(rdev)}`));
 }
 
-async function lvmReport(command: string, fields: string): Promise<z.infer<typeof Report>["report"][number]> {
-  const { output } = await runGuestTool("/usr/sbin/lvm", command, "--reportformat", "json", "-o", fields);
+/** What LVM reports; empty if it does not. `more`: further words of the command line. */
+export async function lvmReport(
+  command: string,
+  fields: string,
+  ...more: string[]
+): Promise<z.infer<typeof Report>["report"][number]> {
+  const words = [command, "--reportformat", "json", "-o", fields, ...more];
+  const { output } = await runGuestTool("/usr/sbin/lvm", ...words);
   try {
     return Report.parse(JSON.parse(output)).report[0] ?? {};
   } catch {
@@ -152,7 +167,7 @@ export async function describeVolume({
 
 function problemOf(type: string | undefined, complaint: string): string | undefined {
   if (type === undefined)
-    return /ambivalent/i.test(complaint) ? "it can be read in several ways" : "nothing is recognised";
+    return /ambivalent/i.test(complaint) ? "it can be read in several ways" : NOTHING_RECOGNISED;
   if (fileSystemOf(type)?.readOnlyMount) return undefined;
   return PROBLEMS[type] ?? `${type} cannot be mounted here`;
 }

@@ -1,15 +1,12 @@
 /** The guest that reads the files of a clone, for the target host that started it. */
 import { constants, openSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
 import { receivedKeys } from "../../adapt/disk-key.ts";
-import { type AttachedVolume, attachedVolumes } from "../../adapt/guest/system-volumes.ts";
+import { attachedVolumes } from "../../adapt/guest/system-volumes.ts";
 import { openedVolumes } from "../../adapt/guest/volume-layers.ts";
 import { type ChannelFrame, messageFrame, messageIn } from "../../browse/frames.ts";
 import { GuestPort } from "../../browse/guest/guest-port.ts";
-import { runGuestTool } from "../../browse/guest/tool.ts";
-import { fileSystemOf } from "../../filesystems/file-systems.ts";
 import { PROVE_PORT, type ProveAnswer, ProveTask } from "../messages.ts";
+import { mountAll } from "../mounted-volumes.ts";
 import { seenFile } from "./seen-file.ts";
 
 const MOUNTS = "/mnt";
@@ -47,7 +44,8 @@ class ProvingGuest {
 
   async #open({ disks, keys }: ProveTask & { task: "open" }): Promise<void> {
     const attached = await attachedVolumes(disks.map((name) => ({ name })));
-    this.#opened = await mountAll(await openedVolumes(attached, receivedKeys(keys)));
+    const mounted = await mountAll(await openedVolumes(attached, receivedKeys(keys)), MOUNTS);
+    this.#opened = mounted.map((one) => ("place" in one ? { uuid: one.uuid, root: opened(one.place) } : one));
     const fileSystems = this.#opened.map((one) => ({
       uuid: one.uuid,
       ...("problem" in one ? { problem: one.problem.slice(0, 400) } : {}),
@@ -62,36 +60,6 @@ class ProvingGuest {
   }
 }
 
-/** The volumes' file systems, each mounted with its journal replayed, if it is the only one of its UUID. */
-async function mountAll(volumes: readonly AttachedVolume[]): Promise<OpenFileSystem[]> {
-  const byUuid = Map.groupBy(volumes, ({ uuid }) => uuid?.toLowerCase() ?? "");
-  const opened: OpenFileSystem[] = [];
-  for (const [uuid, same] of byUuid) {
-    const [volume] = same;
-    if (uuid === "" || !volume) continue;
-    // The parts of one btrfs share its UUID, and any of them mounts it.
-    const isOne = same.length === 1 || volume.type === "btrfs";
-    opened.push({
-      uuid,
-      ...(isOne
-        ? await mountOne(volume, join(MOUNTS, String(opened.length)))
-        : { problem: `${same.length} volumes have this UUID` }),
-    });
-  }
-  return opened;
-}
-
-async function mountOne(
-  { device, type = "" }: AttachedVolume,
-  folder: string,
-): Promise<{ root: number } | { problem: string }> {
-  const mount = fileSystemOf(type)?.provingMount;
-  if (!mount) return { problem: `${type || "an unknown file system"} is not compared` };
-  await mkdir(folder, { recursive: true });
-  if (type === "btrfs") await runGuestTool("/usr/bin/btrfs", "device", "scan");
-  const options = ["ro", "nosuid", "nodev", "noexec", ...mount.options].join(",");
-  const args = ["-t", mount.type, "-o", options, join("/dev", device), folder];
-  const { succeeded, complaint } = await runGuestTool("/usr/bin/mount", ...args);
-  if (!succeeded) return { problem: complaint || "the mount failed" };
-  return { root: openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY) };
+function opened(folder: string): number {
+  return openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
 }

@@ -77,6 +77,7 @@ const REHEARSAL = [
 /** Those of a source that restarts, and its restarts themselves: one that fails leads into its own system. */
 const RESTARTS = [
   ...["stage-boot-image pre-sync", "arm-boot", "reboot boot-environment", "report-boot-state"],
+  ...["hash-files final", "compare-files final"],
   ...["reboot original", "attest-boot-state", "restart boot-environment", "restart original"],
 ];
 /** Those of the outage, and of the way back. */

@@ -7,7 +7,7 @@ import { diskOfPoint } from "../site-commands.ts";
 import { attested } from "../site-source.ts";
 import { ModelAgent, type Surroundings } from "./model-agent.ts";
 
-/** When the file systems of each recovery point were frozen. */
+/** When the file systems of each recovery point of the running source were frozen. */
 export const FROZEN = { from: "2030-01-01T00:00:01.000Z", until: "2030-01-01T00:00:02.000Z" };
 /** It acts this long after its answer, or the acknowledgement. */
 const ACT_MS = 5_000;
@@ -80,7 +80,9 @@ export class ModelSource extends ModelAgent {
       case "take-recovery-point": {
         const { pointId } = input as CommandInput<"take-recovery-point">;
         this.points.set(pointId, this.fence.isUp ? this.fence.term : 0);
-        return { ...answer, disks: [diskOfPoint(1024)], frozen: FROZEN };
+        // In the boot environment nothing is mounted.
+        const frozen = this.system === "original" ? { frozen: FROZEN } : {};
+        return { ...answer, disks: [diskOfPoint(1024)], ...frozen };
       }
       case "arm-boot":
         return { ...answer, ...this.#arm(input as CommandInput<"arm-boot">) };

@@ -79,7 +79,8 @@ async function requireDecision(world: OrderWorld): Promise<void> {
 }
 
 /**
- * What was to be proved was, before the cutover began; a difference ended it before its source was touched.
+ * What was to be proved was, before the cutover began. A difference ended it before its source was touched,
+ * or, if the boot environment had read the files, led back to the source.
  */
 async function requireProof({ site, id, source }: OrderWorld, { proves }: Conditions): Promise<void> {
   const { state, deadlineAt, proof } = await site.cutover(id);
@@ -88,6 +89,8 @@ async function requireProof({ site, id, source }: OrderWorld, { proves }: Condit
   require(proof?.outcome !== "equal" || proves === "equal", "it was proved, although files are not equal");
   if (proof?.outcome !== "different") return;
   require(proves === "different", "files that are equal were found to differ");
+  if (proof.hashed?.system !== undefined)
+    return require(state === "rolled-back", "it continued with a wrong copy");
   require(["failed", "cancelled"].includes(state) && source.fence.term === 0, "it began with a wrong copy");
 }
 

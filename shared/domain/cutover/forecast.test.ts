@@ -58,6 +58,17 @@ describe("in a cold cutover", () => {
   const scan = (history: CutoverHistory, bytesToScan = cold.bytesToScan) =>
     forecastCutover(history, { ...cold, bytesToScan }).parts.find(({ part }) => part === "scan");
 
+  test("a proof takes what it is given and what its target host took before, after the clone", () => {
+    const { parts } = forecastCutover(measured, { ...cold, proveSeconds: 60, comparedSeconds: 40 });
+    expect(parts.slice(4, 6)).toMatchObject([
+      { part: "clone" },
+      { part: "proof", seconds: 100, low: 20, high: 180, measured: true },
+    ]);
+    const unknown = forecastCutover(measured, { ...cold, proveSeconds: 60 }).parts;
+    expect(unknown.find(({ part }) => part === "proof")).toMatchObject({ seconds: 150, measured: false });
+    expect(forecastCutover(measured, cold).parts.map(({ part }) => part)).not.toContain("proof");
+  });
+
   test("starting the boot environment and reading all disks count in place of the last copy", () => {
     const names = (question: typeof hot | typeof cold) =>
       forecastCutover(measured, question).parts.map(({ part }) => part);

@@ -19,7 +19,7 @@ export interface MeasuredRun {
 }
 
 /** The parts whose duration does not depend on what changed. */
-export type FixedPart = Exclude<OutagePart, "capture" | "scan" | "apply">;
+export type FixedPart = Exclude<OutagePart, "capture" | "scan" | "apply" | "proof">;
 
 export interface CutoverHistory {
   /** Oldest first. */
@@ -41,6 +41,10 @@ export interface ForecastQuestion {
   quiesce: Quiesce;
   /** What the disks have in use, as far as that is known, or else their sizes. */
   bytesToScan: number;
+  /** For how many seconds files are read in the outage; absent if none are. */
+  proveSeconds?: number | undefined;
+  /** How long the target host took to compare files before; absent if it did not. */
+  comparedSeconds?: number | undefined;
   /** Whether the system is adapted to its machine in the outage. */
   adapts: boolean;
   /** Whether the source is to shut down before the machine is connected. */
@@ -56,6 +60,9 @@ export interface ForecastQuestion {
 /** Runs that followed the point before this closely, compared with the last copy, show what it will find. */
 const NEAR = 4;
 const ENOUGH_RUNS = 3;
+
+/** A guest in emulation takes most of it to start. */
+const UNKNOWN_COMPARISON_SECONDS = 90;
 
 /** After this number, the gap has settled, or is close to it. */
 const COPIES = 20;
@@ -82,7 +89,9 @@ export function forecastCutover(history: CutoverHistory, question: ForecastQuest
     quiesce,
     ...quiesces[way].copy.map(copyPart),
     partOf("apply", copy.apply, guessOf("apply")),
-    ...(["clone", "define"] as const).map(fixed),
+    fixed("clone"),
+    ...proofParts(question),
+    fixed("define"),
     ...(adapts ? [fixed("adapt")] : []),
     fixed("boot"),
     ...(answersIsolated ? [fixed("isolated-answer")] : []),
@@ -173,6 +182,16 @@ function scanPart(runs: readonly MeasuredRun[], { bytesToScan }: ForecastQuestio
   const at = (mebibytesPerSecond: number) => bytesToScan / (mebibytesPerSecond * 2 ** 20);
   const estimate = { expected: at(150), low: at(1500), high: at(40) };
   return partOf("scan", estimateWork(scans, amount), { from: "nothing", estimate });
+}
+
+/** The source is read as long as was asked for, at most. The target host starts a guest and reads as much. */
+function proofParts({ proveSeconds, comparedSeconds }: ForecastQuestion): Part[] {
+  if (proveSeconds === undefined) return [];
+  const around = (seconds: number) => ({
+    ...{ expected: proveSeconds + seconds, low: seconds / 2, high: proveSeconds + 3 * seconds },
+  });
+  const measured = comparedSeconds === undefined ? undefined : around(comparedSeconds);
+  return [partOf("proof", measured, { from: "nothing", estimate: around(UNKNOWN_COMPARISON_SECONDS) })];
 }
 
 interface LastCopy {

@@ -15,6 +15,7 @@ export const OUTAGE_PART_TITLES: Record<OutagePart, string> = {
   scan: "reading all disks",
   apply: "applying the last copy to the standby",
   clone: "cloning the standby",
+  proof: "comparing files",
   adapt: "adapting the system",
   define: "defining the machine",
   boot: "starting the machine",
@@ -24,8 +25,11 @@ export const OUTAGE_PART_TITLES: Record<OutagePart, string> = {
   answer: "the machine's answer on its network",
 };
 
-/** Of a part that was never measured, in seconds. How long a scan takes depends on the disks. */
-export const GUESSED_SECONDS: Record<Exclude<OutagePart, "scan">, Estimate> = {
+/**
+ * Of a part that was never measured, in seconds. How long a scan takes depends on the disks, and a proof on
+ * the time that it is given.
+ */
+export const GUESSED_SECONDS: Record<Exclude<OutagePart, "scan" | "proof">, Estimate> = {
   quiesce: { expected: 10, low: 1, high: 60 },
   "boot-environment": { expected: 90, low: 30, high: 300 },
   capture: { expected: 30, low: 3, high: 300 },
