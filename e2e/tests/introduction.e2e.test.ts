@@ -1,11 +1,13 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Agent } from "#agent/agent.ts";
 import { openAgentCloud } from "#agent/cloud/agent-cloud.ts";
 import { aDisk, anInventory } from "#shared/domain/testing/records.ts";
 import { DiskNotFoundError } from "#shared/errors.ts";
+import type { BrokenFence } from "#shared/protocol/fence.ts";
 import { ControlPlane } from "../testing/control-plane.ts";
 import { until } from "../testing/until.ts";
 
@@ -56,6 +58,34 @@ test("an agent that cannot inspect its machine at first sends its inventory as s
     "could not send agent-connected",
     ["disk vda: sector 9: EIO"],
   ]);
+  await agent.stop();
+  await running;
+});
+
+test("a source whose fence is broken while it is connected says so within seconds, once", async () => {
+  const identity = await plane.enrol("source", "elm");
+  let broken: BrokenFence | undefined;
+  const sent: unknown[] = [];
+  const agent = new Agent({
+    identity,
+    cloud: openAgentCloud(identity, { now: () => new Date(), random: Math.random, log: noLog }),
+    version: "1.0.0",
+    dataDir: await mkdtemp(join(dir, "elm-")),
+    executors: {},
+    takeInventory: async () => anInventory({ hostname: "elm" }),
+    brokenFence: async () => broken,
+    environment: "original",
+    bootId: async () => "boot-1",
+    log: { ...noLog, info: (message, fields) => void (message.includes("fence") && sent.push(fields)) },
+    now: () => new Date(),
+    random: Math.random,
+  });
+  const running = agent.run();
+  await plane.heard(identity.enrolment.agentId);
+  broken = { term: 3, at: new Date().toISOString(), by: "ada" };
+  await until("the report", () => sent.length > 0 || undefined, 60);
+  await setTimeout(6000);
+  expect(sent).toEqual([{ term: 3 }]);
   await agent.stop();
   await running;
 });
