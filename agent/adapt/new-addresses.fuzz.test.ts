@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { SystemAddress } from "#shared/protocol/new-address.ts";
+import { AddressNotSetError } from "./addresses/asked-interface.ts";
 import { type ConfiguredPort, FORMATS } from "./testing/configured-ports.ts";
 import { movedTo, readdressed } from "./testing/new-addresses.ts";
 
@@ -81,3 +82,84 @@ function nextTo(address: string): string {
   const last = bytes[3] ?? 0;
   return [...bytes.slice(0, 3), last % 2 === 0 ? last - 1 : last + 1].join(".");
 }
+
+const word = fc.constantFrom(
+  ...[
+    "iface",
+    "ens192",
+    "inet",
+    "inet6",
+    "static",
+    "dhcp",
+    "address",
+    "192.0.2.10/24",
+    "gateway",
+    "192.0.2.1",
+  ],
+  ...["netmask", "255.255.255.0", "up", "ip route add default via 192.0.2.1", "source", "auto", "\\", "#"],
+  ...[
+    "[Match]",
+    "[Network]",
+    "[Address]",
+    "[Route]",
+    "Name=ens192",
+    "Name=en*",
+    "DHCP=yes",
+    "Address=192.0.2.10/24",
+  ],
+  ...["Gateway=192.0.2.1", "[connection]", "[ipv4]", "interface-name=ens192", "type=ethernet", "method=auto"],
+  ...[
+    "address1=192.0.2.10/24,192.0.2.1",
+    "network:",
+    "ethernets:",
+    "ens192:",
+    "dhcp4: true",
+    "addresses:",
+    "- ",
+  ],
+  ...[
+    "[192.0.2.10/24]",
+    "routes:",
+    "to: default",
+    "via: 192.0.2.1",
+    "{",
+    "}",
+    "[",
+    "]",
+    "'",
+    '"',
+    ",",
+    "&a",
+    "|",
+  ],
+);
+const line = fc
+  .tuple(
+    fc.constantFrom("", "  ", "    ", "      ", "\t"),
+    fc.array(word, { maxLength: 4 }),
+    fc.constantFrom(" ", ""),
+  )
+  .map(([indentation, words, between]) => indentation + words.join(between));
+const text = fc.array(line, { maxLength: 12 }).map((lines) => lines.join("\n"));
+const PATHS = [
+  ...["/etc/network/interfaces", "/etc/systemd/network/a.network", "/etc/netplan/a.yaml"],
+  "/etc/NetworkManager/system-connections/a",
+];
+
+test("whatever the files contain, the address is set so that nothing has to be changed again, or it is refused", () => {
+  const machine = movedTo({ nameServers: ["192.0.2.53"] });
+  fc.assert(
+    fc.property(fc.constantFrom(...PATHS), text, (path, content) => {
+      const before = { [path]: content };
+      try {
+        const { files } = readdressed(before, machine);
+        const after = { ...before, ...(files as Record<string, string>) };
+        expect(Object.values(after).join("\n")).toContain("192.0.2.20");
+        expect(readdressed(after, machine).files).toEqual({});
+      } catch (error) {
+        if (!(error instanceof AddressNotSetError)) throw error;
+      }
+    }),
+    { numRuns: 2000 },
+  );
+});

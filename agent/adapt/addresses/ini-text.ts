@@ -17,6 +17,7 @@ export interface IniEntry {
 export class IniText {
   readonly #edited: EditedLines;
   readonly #sections: IniSection[] = [];
+  readonly #appended: { name: string; lines: string[] }[] = [];
 
   constructor(text: string) {
     this.#edited = new EditedLines(text);
@@ -33,6 +34,10 @@ export class IniText {
   /** A value continues on the next line, which is not read here. */
   get isContinued(): boolean {
     return this.#edited.lines.some((line) => line.endsWith("\\"));
+  }
+
+  get isEmpty(): boolean {
+    return this.#sections.every(({ entries }) => entries.length === 0);
   }
 
   sections(...names: string[]): IniSection[] {
@@ -59,7 +64,9 @@ export class IniText {
   /** At the end of a section's entries; the section is made if there is none. */
   add(section: string, ...entries: string[]): void {
     const [found] = this.sections(section);
+    const appended = this.#appended.find(({ name }) => name === section);
     if (found) this.addTo(found, ...entries);
+    else if (appended) appended.lines.push(...entries);
     else this.addSection(section, ...entries);
   }
 
@@ -69,12 +76,14 @@ export class IniText {
 
   /** At the end of the file. */
   addSection(name: string, ...entries: string[]): void {
-    const { lines } = this.#edited;
-    const last = lines.findLastIndex((line) => line.trim() !== "");
-    this.#edited.addAfter(Math.max(0, last), "", `[${name}]`, ...entries);
+    this.#appended.push({ name, lines: entries });
   }
 
   get text(): string {
-    return this.#edited.text;
+    const { text } = this.#edited;
+    if (this.#appended.length === 0) return text;
+    const before = text.trim() === "" ? [] : [text.replace(/\n*$/, "\n")];
+    const sections = this.#appended.map(({ name, lines }) => [`[${name}]`, ...lines, ""].join("\n"));
+    return [...before, ...sections].join("\n");
   }
 }

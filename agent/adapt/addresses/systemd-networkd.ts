@@ -45,6 +45,8 @@ type Match = "none" | "alone" | "with others" | "unknown";
 
 function matchOf(ini: IniText, { name, card }: AskedInterface): Match {
   const conditions = ini.sections("Match").flatMap(({ entries }) => entries);
+  // Since systemd 243, such a file is for no interface.
+  if (conditions.length === 0) return ini.isEmpty ? "none" : "unknown";
   const words = (...keys: string[]) =>
     conditions.filter(({ key }) => keys.includes(key)).flatMap(({ value }) => value.split(/\s+/));
   const names = words("Name");
@@ -87,10 +89,8 @@ function forOne({ path, text }: TextFile, { name }: AskedInterface): TextFile {
   if (basename(own) > basename(path))
     throw new AddressNotSetError(`${path} is for several interfaces, and comes before any file for ${name}`);
   const ini = new IniText(text);
-  const matches = ini.sections("Match");
-  ini.remove(matches.flatMap(({ entries }) => entries));
-  if (matches.length > 0) ini.add("Match", `Name=${name}`);
-  else ini.addSection("Match", `Name=${name}`);
+  ini.remove(ini.sections("Match").flatMap(({ entries }) => entries));
+  ini.add("Match", `Name=${name}`);
   return { path: own, text: ini.text };
 }
 
