@@ -5,11 +5,18 @@ import type { SourceMachine } from "../machines/source-machine.ts";
 /** Until its agent has started and is connected. */
 const FENCE_LIMIT_MS = 300_000;
 const NOTICE = /This machine is FENCED since /;
-/** Each of them is `inactive`, no line has the address, and the notice before the login is there. */
+/** If it is fenced, each of them is `inactive`, no line has the address, and the notice is there. */
 const LOOK = [
   "systemctl is-active postgresql.service postgresql@15-main.service production-address.service",
   "ip -brief address; test -e /etc/issue.d/causeway-fence.issue && echo NOTI''CED; echo LOO''KED",
 ].join("; ");
+
+interface SeenFence {
+  /** Its database and its address for clients are down. */
+  isDown: boolean;
+  /** The next login will say why. */
+  isNoticed: boolean;
+}
 
 /**
  * Cuts the power of a source and starts it again. Resolves with whether its console says before the login
@@ -17,27 +24,30 @@ const LOOK = [
  */
 export async function staysFenced(machine: SourceMachine): Promise<boolean> {
   await machine.cutPower();
-  const { isDown, isSaid } = await startFenced(machine);
-  return isDown && isSaid;
+  const from = machine.console.length;
+  const { isDown, isNoticed } = await startFenced(machine);
+  return isDown && isNoticed && NOTICE.test(machine.console.slice(from));
 }
 
-/**
- * Switches a source on. `isDown`: its database and its address for clients are down, and the next login will
- * say why. `isSaid`: its console said before this login that it is fenced.
- */
-export async function startFenced(machine: SourceMachine): Promise<{ isDown: boolean; isSaid: boolean }> {
-  const from = machine.console.length;
+/** Switches a source on, and looks at once: its agent may not have started yet. */
+export async function startFenced(machine: SourceMachine): Promise<SeenFence> {
   await startAndLogIn(machine);
-  const isSaid = NOTICE.test(machine.console.slice(from));
-  return { isDown: await isDown(machine), isSaid };
+  return look(machine);
 }
 
 /** Switches a source on that did not know of its fence, and waits until its agent has put it up. */
 export async function becomesFenced(machine: SourceMachine): Promise<void> {
   await startAndLogIn(machine);
+  await untilFenced(machine);
+}
+
+/** Waits until the agent of a source has put its fence up, with what the next login will say. */
+export async function untilFenced(machine: SourceMachine): Promise<void> {
   const deadline = performance.now() + FENCE_LIMIT_MS;
-  while (!(await isDown(machine))) {
-    if (performance.now() > deadline) throw new Error(`the source's services still run:\n${machine.console}`);
+  for (;;) {
+    const { isDown, isNoticed } = await look(machine);
+    if (isDown && isNoticed) return;
+    if (performance.now() > deadline) throw new Error(`the source is not fenced:\n${machine.console}`);
   }
 }
 
@@ -48,12 +58,14 @@ async function startAndLogIn(machine: SourceMachine): Promise<void> {
   await logInAsRoot(machine);
 }
 
-/** Whether the database and the address for clients are down, and the next login will say why. */
-async function isDown(machine: SourceMachine): Promise<boolean> {
+async function look(machine: SourceMachine): Promise<SeenFence> {
   const typed = machine.console.length;
   machine.type(LOOK);
   await machine.waitFor(/LOOKED/, typed);
   const shown = machine.console.slice(typed);
   const stopped = shown.match(/^inactive\r?$/gm)?.length;
-  return stopped === 3 && !shown.includes(PRODUCTION_ADDRESS) && shown.includes("NOTICED");
+  return {
+    isDown: stopped === 3 && !shown.includes(PRODUCTION_ADDRESS),
+    isNoticed: shown.includes("NOTICED"),
+  };
 }
