@@ -1,17 +1,31 @@
 /** The API's OpenAPI 3.1 document, derived from the table of routes. */
 import * as z from "zod";
+import * as alarms from "./alarms.ts";
+import * as bootReceipts from "./boot-receipt.ts";
+import * as cutovers from "./cutover.ts";
+import * as forecasts from "./cutover-forecast.ts";
+import * as machines from "./defined-machine.ts";
+import * as drills from "./drill.ts";
 import { Inventory } from "./inventory.ts";
+import * as proofs from "./proof.ts";
+import * as protection from "./protection.ts";
+import * as recoveries from "./recovery.ts";
+import * as checks from "./repository-check.ts";
 import * as resources from "./resources.ts";
 import { type Route, type RouteAuth, routes } from "./routes.ts";
 
 type Json = Record<string, unknown>;
 
-/** Schemas that the document names once and refers to. */
+/** What answers consist of: schemas that the document names once and refers to. */
 const named = z.registry<{ id: string }>();
 named.add(Inventory, { id: "Inventory" });
-for (const [id, type] of Object.entries(resources)) {
-  if (type instanceof z.ZodObject) named.add(type, { id });
-}
+const modules = [alarms, bootReceipts, checks, cutovers, drills, forecasts, machines, proofs, protection];
+for (const exported of [...modules, recoveries, resources])
+  for (const [id, type] of Object.entries(exported)) {
+    if (type instanceof z.ZodObject) named.add(type, { id });
+  }
+/** In a request, what has a default may be left out: such a schema is another one than the answer's. */
+const unnamed = z.registry<{ id: string }>();
 
 export function openApiDocument(): Json {
   const paths: Record<string, Json> = {};
@@ -111,7 +125,14 @@ function idempotency(operationId: string): Json[] {
 
 /** The type's JSON schema; what it refers to by name is added to `components`. */
 function schema(type: z.ZodType, io: "input" | "output", components: Json): Json {
-  const { $schema: _, $defs = {}, ...rest } = z.toJSONSchema(type, { io, metadata: named });
+  const {
+    $schema: _,
+    $defs = {},
+    ...rest
+  } = z.toJSONSchema(type, {
+    io,
+    metadata: io === "output" ? named : unnamed,
+  });
   const references = (json: Json): Json =>
     JSON.parse(JSON.stringify(json).replaceAll('"#/$defs/', '"#/components/schemas/'));
   for (const [id, definition] of Object.entries($defs)) {
