@@ -140,6 +140,7 @@ async function run(job: Job): Promise<End> {
     disks: still,
     usage: ({ path }) => diskUsageOf(path, machine),
   });
+  const hashFiles = hashFilesOf({ ...setup, now }, still);
   const off = async () => leave("switch-off");
   const switchOff = new SwitchOff({ dataDir: DATA_DIR, fence, afterAnswer, switchOff: off });
   const agent = new Agent({
@@ -153,9 +154,8 @@ async function run(job: Job): Promise<End> {
         restart: async () => leave("restart"),
         onNotRestarted: async (_, error) => log.error("could not restart", { error }),
       }),
-      ...diskExecutors({ setFence: fence.executor, hashFiles: hashFilesOf({ ...setup, now }, still) }),
       "switch-off": switchOff.executor,
-      ...screen.showing(captures),
+      ...screen.showing({ ...captures, ...diskExecutors({ setFence: fence.executor, hashFiles }) }),
     },
     onAcknowledged: (commandId) => afterAnswer.acknowledged(commandId),
     log,

@@ -106,3 +106,42 @@ test("a capture that fails fails as before, and the screen does not call the dis
   await expect(capture?.({ ...input, disk: "sda" }, executionContext())).rejects.toThrow("no answer");
   expect(lines).toEqual(["Copying the disk sda."]);
 });
+
+test("the last copy of a cutover is shown with its amount, rate and remaining time, and without a restart", async () => {
+  const { screen, lines, clock } = screenOf(["sda", "sdb"], "ada", { conversionId: "cut_1" });
+  const { "take-recovery-point": take } = screen.showing({
+    "take-recovery-point": async (_, { progress }) => {
+      for (const more of [{ note: "disk 1 of 2: sda" }, {}, { remainingSeconds: undefined }]) {
+        clock.now = new Date(clock.now.getTime() + 10_000);
+        progress({ ...half, ...more });
+      }
+      return {} as never;
+    },
+  });
+  const wanted = { ownerId: "cut_1", pointId: "rp_1", disks: ["sda", "sdb"] };
+  await take?.({ ...wanted, allBlocks: false, allowInconsistent: false }, executionContext());
+  expect(lines).toEqual([
+    "Copying what has changed on sda, sdb.",
+    "disk 1 of 2: sda: 1.0 GiB of 2.0 GiB, 16.0 MiB/s, 1 min 04 s left",
+    "sda, sdb: 1.0 GiB of 2.0 GiB, 16.0 MiB/s, 1 min 04 s left",
+    "sda, sdb: 1.0 GiB of 2.0 GiB, 16.0 MiB/s",
+    "What has changed is copied.",
+  ]);
+});
+
+test("while files are read for a proof, the screen says for how long at most, and how much was read", async () => {
+  const { screen, lines, clock } = screenOf(["sda"], "ada", { conversionId: "cut_1" });
+  const { "hash-files": hash } = screen.showing({
+    "hash-files": async (_, { progress }) => {
+      clock.now = new Date(clock.now.getTime() + 10_000);
+      progress({ bytesDone: GIB, bytesTotal: 0, rateBytesPerSecond: 2 ** 24 });
+      return {} as never;
+    },
+  });
+  await hash?.({ ownerId: "cut_1", pointId: "rp_1", disks: ["sda"], budgetSeconds: 90 }, executionContext());
+  expect(lines).toEqual([
+    "Reading files, at most 1 min 30 s, so that they can be compared with the copy.",
+    "1.0 GiB read, 16.0 MiB/s",
+    "The files are read.",
+  ]);
+});

@@ -1,3 +1,4 @@
+import type { CommandInput } from "#shared/protocol/commands.ts";
 import type { Progress } from "#shared/protocol/common.ts";
 import { ownerKind } from "#shared/protocol/ids.ts";
 import { bytes, duration } from "#shared/units.ts";
@@ -27,7 +28,6 @@ export class JobScreen {
   readonly #deps: JobScreenDeps;
   /** Disks that are not copied yet. */
   readonly #left: Map<string, number>;
-  #shownMs = 0;
 
   constructor(deps: JobScreenDeps) {
     this.#deps = deps;
@@ -52,37 +52,88 @@ export class JobScreen {
     say("");
   }
 
-  /** The executor of captures, which also shows what it does. */
-  showing({ "capture-disk": capture, ...others }: Executors): Executors {
-    return capture ? { ...others, "capture-disk": this.#shown(capture) } : others;
-  }
-
-  #shown(capture: Executor<"capture-disk">): Executor<"capture-disk"> {
-    return async (input, context) => {
-      const { say, now } = this.#deps;
-      const { disk } = input;
-      say(`Copying the disk ${disk}.`);
-      this.#shownMs = now().getTime();
-      const output = await capture(input, {
-        ...context,
-        progress: (progress) => {
-          context.progress(progress);
-          this.#show(disk, progress);
-        },
-      });
-      this.#left.delete(disk);
-      say(`The disk ${disk} is copied.`);
-      return output;
+  /** The executors, of which those that take long also show what they do. */
+  showing({
+    "capture-disk": capture,
+    "take-recovery-point": take,
+    "hash-files": hash,
+    ...others
+  }: Executors): Executors {
+    return {
+      ...others,
+      ...(capture && { "capture-disk": this.#shown(capture, this.#ofConversion()) }),
+      ...(take && { "take-recovery-point": this.#shown(take, OF_CUTOVER) }),
+      ...(hash && { "hash-files": this.#shown(hash, OF_PROOF) }),
     };
   }
 
-  #show(disk: string, progress: Progress): void {
-    const now = this.#deps.now();
-    if (now.getTime() - this.#shownMs < SHOW_EVERY_MS) return;
-    this.#shownMs = now.getTime();
-    const others = [...this.#left].filter(([name]) => name !== disk).reduce((sum, [, size]) => sum + size, 0);
-    this.#deps.say(copyingLine(progress, { disk, othersBytes: others, now }));
+  /** A conversion copies one disk after the other, and then the computer restarts. */
+  #ofConversion(): Words<"capture-disk"> {
+    return {
+      begins: ({ disk }) => `Copying the disk ${disk}.`,
+      works: ({ disk }, progress, now) => {
+        const others = [...this.#left].filter(([name]) => name !== disk);
+        const othersBytes = others.reduce((sum, [, size]) => sum + size, 0);
+        return copyingLine(progress, { disk, othersBytes, now });
+      },
+      ends: ({ disk }) => {
+        this.#left.delete(disk);
+        return `The disk ${disk} is copied.`;
+      },
+    };
   }
+
+  #shown<K extends ShownKind>(executor: Executor<K>, { begins, works, ends }: Words<K>): Executor<K> {
+    return async (input, context) => {
+      const { say, now } = this.#deps;
+      say(begins(input));
+      let shownMs = now().getTime();
+      const output = await executor(input, {
+        ...context,
+        progress: (progress) => {
+          context.progress(progress);
+          const time = now();
+          if (time.getTime() - shownMs < SHOW_EVERY_MS) return;
+          shownMs = time.getTime();
+          say(works(input, progress, time));
+        },
+      });
+      say(ends(input));
+      return output;
+    };
+  }
+}
+
+type ShownKind = "capture-disk" | "take-recovery-point" | "hash-files";
+
+/** What the screen says of a command. */
+interface Words<K extends ShownKind> {
+  begins: (input: CommandInput<K>) => string;
+  works: (input: CommandInput<K>, progress: Progress, now: Date) => string;
+  ends: (input: CommandInput<K>) => string;
+}
+
+/** A cutover reads all disks as one. What follows is decided elsewhere, so no time of a restart is known. */
+const OF_CUTOVER: Words<"take-recovery-point"> = {
+  begins: ({ disks }) => `Copying what has changed on ${disks.join(", ")}.`,
+  works: ({ disks }, progress) => {
+    const { note = disks.join(", "), remainingSeconds } = progress;
+    const left = remainingSeconds === undefined ? [] : [`${duration(remainingSeconds)} left`];
+    return `${note}: ${[...amounts(progress), ...left].join(", ")}`;
+  },
+  ends: () => "What has changed is copied.",
+};
+
+/** How many files there are is not known before all were read, or the time for it is over. */
+const OF_PROOF: Words<"hash-files"> = {
+  begins: ({ budgetSeconds }) =>
+    `Reading files, at most ${duration(budgetSeconds)}, so that they can be compared with the copy.`,
+  works: (_, { bytesDone, rateBytesPerSecond: rate }) => `${bytes(bytesDone)} read, ${bytes(rate)}/s`,
+  ends: () => "The files are read.",
+};
+
+function amounts({ bytesDone, bytesTotal, rateBytesPerSecond: rate }: Progress): string[] {
+  return [`${bytes(bytesDone)} of ${bytes(bytesTotal)}`, `${bytes(rate)}/s`];
 }
 
 /**
@@ -90,10 +141,11 @@ export class JobScreen {
  * console. While disks of `othersBytes` wait for their turn, the time is the latest one.
  */
 export function copyingLine(
-  { bytesDone, bytesTotal, rateBytesPerSecond: rate, remainingSeconds }: Progress,
+  progress: Progress,
   { disk, othersBytes, now }: { disk: string; othersBytes: number; now: Date },
 ): string {
-  const parts = [`${bytes(bytesDone)} of ${bytes(bytesTotal)}`, `${bytes(rate)}/s`];
+  const { remainingSeconds, rateBytesPerSecond: rate } = progress;
+  const parts = amounts(progress);
   const seconds = (remainingSeconds ?? Number.NaN) + othersBytes / rate;
   if (remainingSeconds === undefined || !(seconds < LONGEST_FORECAST_SECONDS))
     return `${disk}: ${parts.join(", ")}`;
