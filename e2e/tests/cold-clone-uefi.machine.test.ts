@@ -1,0 +1,6 @@
+import { test } from "vitest";
+import { expectColdClone } from "../testing/demo-run.ts";
+
+test("a real machine with UEFI is cold cloned remotely: it comes back as it was, and its clone is right and boots", () => {
+  expectColdClone("uefi");
+});
