@@ -4,6 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { ApiError } from "#shared/protocol/client.ts";
 import type { Cutover } from "#shared/protocol/cutover.ts";
 import { duration } from "#shared/units.ts";
 import { describeStates, stateTimes } from "../demo/cutover-report.ts";
@@ -78,8 +79,8 @@ function show(cutover: Cutover, outageSeconds: number): void {
 async function untilAttested({ id }: Cutover): Promise<void> {
   const { api } = database.site.installation;
   const found = () =>
-    api.getCutoverReceipt({ parameters: { id } }).catch((error: Error) => {
-      if (error.name === "NotFoundError") return undefined;
+    api.getCutoverReceipt({ parameters: { id } }).catch((error: unknown) => {
+      if (error instanceof ApiError && error.problem.name === "NotFoundError") return undefined;
       throw error;
     });
   const { receipt } = await until("the boot receipt", found, SLOW_MACHINE_SECONDS, LOOK_EVERY_MS);
