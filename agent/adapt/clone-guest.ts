@@ -4,6 +4,7 @@ import { openGuestImage } from "../browse/guest-image.ts";
 import type { SavedStarts } from "../browse/saved-starts.ts";
 import { startGuest } from "../browse/started-guest.ts";
 import type { GuestDisk } from "../hypervisor/guest.ts";
+import type { MachineDisk } from "../hypervisor/qemu/boot-image-machine.ts";
 import { type DiskKey, KEY_MEMORY_MIB } from "./disk-key.ts";
 
 /**
@@ -56,10 +57,7 @@ export async function withCloneGuest<T>(
     ...image,
     memoryMiB: Math.max(image.memoryMiB, leastMemoryMiB) + (keys.length > 0 ? KEY_MEMORY_MIB : 0),
     cpuCount: 2,
-    disks: [
-      ...disks.map((disk) => ({ ...disk, changes })),
-      ...readDisks.map((disk) => ({ ...disk, changes: "discarded" as const })),
-    ].map(({ path, format, changes }) => ({ kind: "image" as const, path, format, changes })),
+    disks: [...imagesOf(disks, changes), ...imagesOf(readDisks, "discarded")],
     workDir,
     portName,
   };
@@ -84,4 +82,8 @@ export async function withCloneGuest<T>(
     either.removeEventListener("abort", stop);
     await machine.stop();
   }
+}
+
+function imagesOf(disks: readonly GuestDisk[], changes: CloneGuestTask["changes"]): MachineDisk[] {
+  return disks.map(({ path, format }) => ({ kind: "image", path, format, changes }));
 }

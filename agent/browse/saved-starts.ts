@@ -9,18 +9,18 @@ import { promisify } from "node:util";
 import { constants, createZstdCompress, createZstdDecompress } from "node:zlib";
 import type { Log } from "#shared/log.ts";
 import { canonicalJson } from "#shared/protocol/canonical-json.ts";
-import { BootImageMachine, type BootImageMachineOptions } from "../hypervisor/qemu/boot-image-machine.ts";
+import { BootImageMachine } from "../hypervisor/qemu/boot-image-machine.ts";
 import { QEMU_PROGRAM } from "../hypervisor/qemu/qemu-machine.ts";
 import { saveState } from "../hypervisor/qemu/save-state.ts";
 import { GuestChannel } from "./guest-channel.ts";
-import { type StartedGuest, type StartGuest, startGuest } from "./started-guest.ts";
+import { type StartedGuest, type StartedGuestOptions, startGuest } from "./started-guest.ts";
 
 /** A saved start takes some 100 MiB. */
 const LEAST_FREE_BYTES = 1024 * 2 ** 20;
 /** Small pieces take seconds in all. */
 const PIECE_BYTES = 2 ** 20;
 
-type GuestOptions = Parameters<StartGuest>[0] & { imageId: string };
+type SavedGuestOptions = StartedGuestOptions & { imageId: string };
 
 /**
  * The states of guests that have started and have not seen a disk yet, in a folder. A guest that resumes from
@@ -40,7 +40,7 @@ export class SavedStarts {
   }
 
   /** Resumes a guest, or starts it if that is not possible. Throws as `startGuest` does. */
-  async start(options: GuestOptions, signal: AbortSignal): Promise<StartedGuest> {
+  async start(options: SavedGuestOptions, signal: AbortSignal): Promise<StartedGuest> {
     const resumed = await this.#resume(options, signal).catch((error: unknown) => {
       signal.throwIfAborted();
       this.#log.warn("a guest cannot be resumed, and is started", { error: String(error) });
@@ -48,7 +48,7 @@ export class SavedStarts {
     return resumed ?? startGuest(options, signal);
   }
 
-  async #resume(options: GuestOptions, signal: AbortSignal): Promise<StartedGuest | undefined> {
+  async #resume(options: SavedGuestOptions, signal: AbortSignal): Promise<StartedGuest | undefined> {
     const name = await nameOf(options);
     if (this.#unable.has(name)) return undefined;
     const folder = join(this.#folder, options.imageId);
@@ -62,7 +62,11 @@ export class SavedStarts {
   }
 
   /** Once, also for several guests that want it at the same time. */
-  #make(name: string, options: GuestOptions & { folder: string }, signal: AbortSignal): Promise<SavedStart> {
+  #make(
+    name: string,
+    options: SavedGuestOptions & { folder: string },
+    signal: AbortSignal,
+  ): Promise<SavedStart> {
     const making =
       this.#making.get(name) ??
       this.#makeAlone(name, options, signal)
@@ -77,7 +81,7 @@ export class SavedStarts {
 
   async #makeAlone(
     name: string,
-    { folder, ...options }: GuestOptions & { folder: string },
+    { folder, ...options }: SavedGuestOptions & { folder: string },
     signal: AbortSignal,
   ): Promise<SavedStart> {
     await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -116,7 +120,7 @@ async function savedIn(folder: string, name: string): Promise<SavedStart | undef
 
 /** Starts a guest that has no disk, and saves it once it waits. */
 async function saveStart(
-  options: BootImageMachineOptions,
+  options: StartedGuestOptions,
   signal: AbortSignal,
   write: (state: Readable) => Promise<void>,
 ): Promise<void> {
@@ -170,7 +174,7 @@ async function* hashed(source: AsyncIterable<Buffer>, digest: Hash): AsyncGenera
 }
 
 /** Another QEMU, or another machine, cannot resume it. */
-async function nameOf(options: GuestOptions): Promise<string> {
+async function nameOf(options: SavedGuestOptions): Promise<string> {
   const { imageId, commandLine, memoryMiB, cpuCount, portName } = options;
   const { stdout: qemu } = await promisify(execFile)(QEMU_PROGRAM, ["--version"]);
   const machine = { imageId, commandLine, memoryMiB, cpuCount, portName, qemu };

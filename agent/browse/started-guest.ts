@@ -8,17 +8,14 @@ export interface StartedGuest {
   channel: GuestChannel;
 }
 
-export type StartGuest = (
-  options: Omit<BootImageMachineOptions, "state">,
-  signal: AbortSignal,
-) => Promise<StartedGuest>;
+export type StartedGuestOptions = Omit<BootImageMachineOptions, "state">;
 
 /**
  * Starts a guest, from its beginning or from the saved state that `resume` writes. Throws what
  * `BootImageMachine.start`, `GuestChannel` and `resume` throw, and the signal's reason.
  */
 export async function startGuest(
-  options: Omit<BootImageMachineOptions, "state">,
+  options: StartedGuestOptions,
   signal: AbortSignal,
   resume?: (state: Writable) => Promise<void>,
 ): Promise<StartedGuest> {
