@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { GuestChannel } from "../browse/guest-channel.ts";
 import { openGuestImage } from "../browse/guest-image.ts";
 import type { SavedStarts } from "../browse/saved-starts.ts";
-import { startGuest } from "../browse/started-guest.ts";
+import { startGuest, stopOnFailure } from "../browse/started-guest.ts";
 import type { GuestDisk } from "../hypervisor/guest.ts";
 import type { MachineDisk } from "../hypervisor/qemu/boot-image-machine.ts";
 import { type DiskKey, KEY_MEMORY_MIB } from "./disk-key.ts";
@@ -37,7 +37,7 @@ interface CloneGuestTask {
   /** Disks that the guest gets after those of the clone; what it changes of them is discarded. */
   readDisks?: readonly GuestDisk[];
   leastMemoryMiB?: number;
-  /** What is thrown if it takes longer than some hours. */
+  /** What is thrown if it takes longer than some hours, from its start to its end. */
   lateError: (why: string) => Error;
 }
 
@@ -61,26 +61,25 @@ export async function withCloneGuest<T>(
     workDir,
     portName,
   };
-  const late = AbortSignal.timeout(MOST_HOURS * 3_600_000);
-  const either = AbortSignal.any(signal ? [signal, late] : [late]);
-  const { machine, channel } = await (savedStarts?.start({ ...options, imageId }, either) ??
-    startGuest(options, either));
-  const stop = () => void machine.stop();
-  either.addEventListener("abort", stop);
+  const late = new AbortController();
+  const timer = setTimeout(() => {
+    late.abort(lateError(`it took longer than ${MOST_HOURS} hours`));
+  }, MOST_HOURS * 3_600_000);
+  const either = AbortSignal.any([...(signal ? [signal] : []), late.signal]);
   try {
-    either.throwIfAborted();
-    const result = await work(channel, imageId);
-    // The guest has flushed its disks; QEMU has more time to close the images.
-    if (changes === "kept")
-      await Promise.race([machine.ended, delay(END_LIMIT_MS, undefined, { ref: false })]);
-    return result;
-  } catch (error) {
-    signal?.throwIfAborted();
-    if (late.aborted) throw lateError(`it took longer than ${MOST_HOURS} hours`);
-    throw error;
-  } finally {
-    either.removeEventListener("abort", stop);
+    const { machine, channel } = await (savedStarts?.start({ ...options, imageId }, either) ??
+      startGuest(options, either));
+    const result = await stopOnFailure(machine, either, async () => {
+      const done = await work(channel, imageId);
+      // The guest has flushed its disks; QEMU has more time to close the images.
+      if (changes === "kept")
+        await Promise.race([machine.ended, delay(END_LIMIT_MS, undefined, { ref: false })]);
+      return done;
+    });
     await machine.stop();
+    return result;
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -13,7 +13,7 @@ import { BootImageMachine } from "../hypervisor/qemu/boot-image-machine.ts";
 import { QEMU_PROGRAM } from "../hypervisor/qemu/qemu-machine.ts";
 import { saveState } from "../hypervisor/qemu/save-state.ts";
 import { GuestChannel } from "./guest-channel.ts";
-import { type StartedGuest, type StartedGuestOptions, startGuest } from "./started-guest.ts";
+import { type StartedGuest, type StartedGuestOptions, startGuest, stopOnFailure } from "./started-guest.ts";
 
 /** A saved start takes some 100 MiB. */
 const LEAST_FREE_BYTES = 1024 * 2 ** 20;
@@ -126,15 +126,11 @@ async function saveStart(
 ): Promise<void> {
   signal.throwIfAborted();
   const machine = await BootImageMachine.start({ ...options, state: "saved" });
-  const stop = () => void machine.stop();
-  signal.addEventListener("abort", stop);
-  try {
+  await stopOnFailure(machine, signal, async () => {
     await new GuestChannel(machine).waits();
     if (machine.monitor) await saveState(machine.monitor, write);
-  } finally {
-    signal.removeEventListener("abort", stop);
-    await machine.stop();
-  }
+  });
+  await machine.stop();
 }
 
 async function writeSaved(state: Readable, digest: Hash, path: string): Promise<void> {

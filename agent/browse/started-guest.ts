@@ -21,16 +21,30 @@ export async function startGuest(
 ): Promise<StartedGuest> {
   signal.throwIfAborted();
   const machine = await BootImageMachine.start({ ...options, state: resume && "resumed" });
-  const stop = () => void machine.stop();
-  signal.addEventListener("abort", stop);
-  try {
-    // No event follows for a cancel that came while QEMU was started.
-    signal.throwIfAborted();
+  return stopOnFailure(machine, signal, async () => {
     const channel = new GuestChannel(machine);
     if (resume && machine.state) await resume(machine.state);
     else await channel.waits();
     await channel.begin();
     return { machine, channel };
+  });
+}
+
+/**
+ * Does work with a machine, and stops the machine as soon as the signal aborts or the work fails. Rejects
+ * with the signal's reason, or with what the work rejects with.
+ */
+export async function stopOnFailure<T>(
+  machine: Pick<BootImageMachine, "stop">,
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> {
+  const stop = () => void machine.stop();
+  signal.addEventListener("abort", stop);
+  try {
+    // No event follows for an abort that came before.
+    signal.throwIfAborted();
+    return await work();
   } catch (error) {
     await machine.stop();
     signal.throwIfAborted();
