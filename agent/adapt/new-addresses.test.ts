@@ -374,12 +374,16 @@ test("what else DHCP gave is noted", () => {
   expect(notes).toEqual([expect.stringMatching(/^ens192 has 192\.0\.2\.20 without DHCP: routes/)]);
 });
 
-test("name servers of ifupdown are noted unless something takes them over", () => {
+test("name servers of an interface of ifupdown are noted unless something takes them over", () => {
   const moved = movedTo({ nameServers: ["192.0.2.53"] });
   expect(readdressed({ [INTERFACES]: STATIC }, moved).notes).toEqual([
     expect.stringContaining("/etc/resolv.conf"),
   ]);
   expect(readdressed({ [INTERFACES]: STATIC }, moved, ["/usr/sbin/resolvconf"]).notes).toEqual([]);
+  const netplan =
+    "network:\n  ethernets:\n    ens192:\n      addresses: [192.0.2.10/24]\n      gateway4: 192.0.2.1\n";
+  const other = "auto lo\niface lo inet loopback\n";
+  expect(readdressed({ [INTERFACES]: other, [NETPLAN]: netplan }, moved).notes).toEqual([]);
 });
 
 test("a system that keeps its addresses is not looked at", () => {

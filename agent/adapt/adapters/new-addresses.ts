@@ -36,11 +36,12 @@ export const newAddresses: Adapter = {
     const reasons = new Map<string, string>();
     const notes: string[] = [];
     for (const asked of askedInterfaces(wanted)) {
-      for (const path of setIn(files, asked)) {
+      const { by, paths } = setIn(files, asked);
+      for (const path of paths) {
         const others = reasons.get(path);
         reasons.set(path, others === undefined ? reasonFor(asked) : `${others}; ${reasonFor(asked)}`);
       }
-      notes.push(...leaseNotes(asked), ...nameServerNotes(system, files, asked));
+      notes.push(...leaseNotes(asked), ...nameServerNotes(system, by, asked));
     }
     const hosts = files.get(HOSTS);
     if (hosts !== undefined) {
@@ -60,16 +61,19 @@ export const newAddresses: Adapter = {
   },
 };
 
-/** Changes the files that configure the interface, and returns the paths of those that were different. */
-function setIn(files: Map<string, string>, asked: AskedInterface): string[] {
-  const edited = CONFIGURATORS.flatMap((one) => one.edited(filesOf(one, files), asked) ?? []);
-  if (edited.length === 0)
+/** Changes the files that configure the interface. Returns whose they are, and which were different. */
+function setIn(files: Map<string, string>, asked: AskedInterface): { by: Configurator[]; paths: string[] } {
+  const found = CONFIGURATORS.flatMap((by) => {
+    const edited = by.edited(filesOf(by, files), asked);
+    return edited ? [{ by, edited }] : [];
+  });
+  if (found.length === 0)
     throw new AddressNotSetError(
       `${asked.name} is configured by no file of ${CONFIGURATORS.map(({ name }) => name).join(", ")}: its address could stay as it is`,
     );
-  const changed = edited.filter(({ path, text }) => files.get(path) !== text);
+  const changed = found.flatMap(({ edited }) => edited).filter(({ path, text }) => files.get(path) !== text);
   for (const { path, text } of changed) files.set(path, text);
-  return changed.map(({ path }) => path);
+  return { by: found.map(({ by }) => by), paths: changed.map(({ path }) => path) };
 }
 
 function filesOf({ reads }: Configurator, files: ReadonlyMap<string, string>): TextFile[] {
@@ -97,11 +101,9 @@ function leaseNotes({ name, addresses }: AskedInterface): string[] {
 /** ifupdown hands name servers to resolvconf, and to no other program. */
 function nameServerNotes(
   { programs }: Pick<CapturedSystem, "programs">,
-  files: ReadonlyMap<string, string>,
-  asked: AskedInterface,
+  by: readonly Configurator[],
+  { name, nameServers }: AskedInterface,
 ): string[] {
-  const { name, nameServers } = asked;
-  if (nameServers.length === 0 || programs.has("/usr/sbin/resolvconf")) return [];
-  if (ifupdown.edited(filesOf(ifupdown, files), asked) === undefined) return [];
+  if (nameServers.length === 0 || !by.includes(ifupdown) || programs.has("/usr/sbin/resolvconf")) return [];
   return [`${name}: the system has no resolvconf, so /etc/resolv.conf has to name ${nameServers.join(", ")}`];
 }
