@@ -45,8 +45,8 @@ export function describeCutover(cutover: Cutover): string {
   lines.push(...describeAddresses(cutover.addresses).map((line) => `  ${line}`));
   lines.push(...(cutover.networkChecks ?? []).map((one) => `  ${describeNetworkCheck(one)}`));
   if (cutover.rehearsal) lines.push(`  rehearsal on a clone: ${describeRehearsal(cutover.rehearsal)}`);
-  lines.push(...describeNotes(cutover.rehearsal?.notes).map((line) => `  ${line}`));
   if (cutover.adapted) lines.push(`  ${describeAdapted(cutover.adapted)}`);
+  lines.push(...describeNotes(cutover.notes).map((line) => `  ${line}`));
   if (cutover.proof) lines.push(...describeProof(cutover.proof).map((line) => `  ${line}`));
   else if (cutover.proveSeconds !== undefined) lines.push("  the copy is not proved yet");
   if (cutover.runs.length > 0)
@@ -124,10 +124,11 @@ function describeRemaining({ forecast, outageParts, endedAt }: Cutover): string[
 }
 
 function describeAdapted({ changes, stale, computeSeconds, applySeconds }: NonNullable<Cutover["adapted"]>) {
+  const [why] = stale;
   const again =
-    stale.length === 0
+    computeSeconds === 0
       ? ""
-      : `; they were computed again in ${duration(computeSeconds)}: ${oneLine(stale[0] ?? "")}`;
+      : `; they were computed again in ${duration(computeSeconds)}${why === undefined ? "" : `: ${oneLine(why)}`}`;
   return `the system was adapted in ${duration(applySeconds)}, by ${changes} changes of files${again}`;
 }
 

@@ -190,11 +190,19 @@ test("in the outage it says what took how long, what is left by the forecast, an
   ];
   const adapted = { changes: 14, stale: ["/etc/fstab was changed"], computeSeconds: 31, applySeconds: 2 };
   const outageParts = [{ part: "quiesce", seconds: 7 }];
-  answered = { ...shown, state: "checking", forecast: { ...shown.forecast, parts }, outageParts, adapted };
+  const notes = ["/etc/exports names 192.0.2.10"];
+  answered = {
+    ...shown,
+    state: "checking",
+    forecast: { ...shown.forecast, parts },
+    outageParts,
+    adapted,
+    notes,
+  };
   const { stdout } = await causeway("cutover", "show", "cut_1");
   expect(stdout).toContain("  of the outage, about 40 s are left\n");
   expect(stdout).toContain(
-    "the system was adapted in 2 s, by 14 changes of files; they were computed again in 31 s: /etc/fstab was changed\n",
+    "the system was adapted in 2 s, by 14 changes of files; they were computed again in 31 s: /etc/fstab was changed\n  look after: /etc/exports names 192.0.2.10\n",
   );
   const rows = (await causeway("cutover", "forecast", "cut_1")).stdout.trimEnd().split("\n").slice(1);
   expect(rows.map((row) => row.split(/ {2,}/).at(-1))).toEqual(["TOOK", "7 s", "measured"]);

@@ -1,3 +1,4 @@
+import { adaptationNotes } from "#shared/domain/adapted-machine.ts";
 import { type CutoverRecord, cutoverAsMachineOwner, isBefore } from "#shared/domain/cutover/cutover.ts";
 import { rehearsalOf } from "#shared/domain/cutover/rehearsal.ts";
 import { saidOf } from "#shared/domain/cutover/said.ts";
@@ -149,7 +150,8 @@ async function shown(cutover: CutoverRecord, deps: CutoverDeps): Promise<Cutover
     : await outageSoFar(cutover, commands, deps.store);
   const disks = cutoverAsMachineOwner(cutover, commands).images?.slice();
   const networkChecks = askedChecks(cutover.networkChecks, commands);
-  const details = { rehearsal: rehearsalOf(cutover, commands), copying, disks, networkChecks, ...more };
+  const adaptation = { rehearsal: rehearsalOf(cutover, commands), notes: adaptationNotes(commands) };
+  const details = { ...adaptation, copying, disks, networkChecks, ...more };
   return cutoverOf({ ...cutover, ...saidOf(cutover, commands), forecast }, deps.clock.now(), details);
 }
 

@@ -91,10 +91,19 @@ test("what an operator has to look after in the adapted system is shown with the
   const input = { ...adaptation, ownerId: id, sourceId, pointId, disks: written, dryRun: false };
   const wanted = { ownerId: id, agentId: "agt_target", kind: "adapt-machine", input, taskToken: "adapt" };
   const { commandId = "" } = await dispatchCommand(Input.parse(wanted), world);
-  const output = { changes: [], commands: [], notes: ["/etc/exports names 192.0.2.10"], isApplied: true };
-  await world.store.commands.modify(commandId, (one) =>
-    succeeded(one, { ...output, stale: [], computeSeconds: 1, applySeconds: 1 }, "2030-01-01T00:00:05.000Z"),
+  const output = {
+    ...{ changes: [], commands: [], notes: ["/etc/exports names 192.0.2.10"], isApplied: true },
+    ...{ stale: [], computeSeconds: 1, applySeconds: 1 },
+  };
+  const done = await world.store.commands.modify(commandId, (one) =>
+    succeeded(one, output, "2030-01-01T00:00:05.000Z"),
   );
+  expect(await shown()).toMatchObject({ notes: output.notes });
+  // What a person tries by hand changes nothing in the system.
+  await world.store.commands.save({
+    ...{ ...done, id: `${id}.adapt-machine.2`, attempt: 2, version: 0, issuedAt: "2030-01-01T00:01:00.000Z" },
+    output: { ...output, notes: [], isApplied: false },
+  });
   expect(await shown()).toMatchObject({ notes: output.notes });
 });
 

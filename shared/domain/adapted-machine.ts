@@ -7,7 +7,7 @@ import type { AdaptMachine } from "../protocol/machine-routes.ts";
 import type { NewAddress, SystemAddress } from "../protocol/new-address.ts";
 import type { SystemIdentity, WantedMachine } from "../protocol/wanted-machine.ts";
 import type { WrittenDisk } from "../protocol/written-disk.ts";
-import { type CommandRecord, latest } from "./command.ts";
+import type { CommandRecord } from "./command.ts";
 import { hardwareAddressOf } from "./hardware-address.ts";
 import { systemAddresses } from "./new-addresses.ts";
 
@@ -77,10 +77,16 @@ export function newAddressesIn(adaptation: PlannedAdaptation | undefined): Syste
   return adaptation?.wanted.addresses;
 }
 
-/** What an operator has to look after in the system, as its target host said last; `undefined` if none. */
+/**
+ * What an operator has to look after in the system, as its target host said when it last adapted it, or last
+ * tried to as long as it has not; `undefined` if none.
+ */
 export function adaptationNotes(commands: readonly CommandRecord[]): string[] | undefined {
-  const output = latest(commands.filter(({ kind }) => kind === "adapt-machine"))?.output;
-  const notes = commandKinds["adapt-machine"].output.safeParse(output).data?.notes ?? [];
+  const said = commands
+    .filter(({ kind }) => kind === "adapt-machine")
+    .sort((a, b) => (a.issuedAt < b.issuedAt ? -1 : 1))
+    .flatMap(({ output }) => commandKinds["adapt-machine"].output.safeParse(output).data ?? []);
+  const { notes = [] } = said.findLast(({ isApplied }) => isApplied) ?? said.at(-1) ?? {};
   return notes.length === 0 ? undefined : notes;
 }
 

@@ -162,13 +162,18 @@ export const Cutover = z.object({
     .object({
       /** Of files. */
       changes: z.int().nonnegative(),
-      /** Why what was computed before the window could not be used, and was computed in the outage. */
+      /** What was not as it was when the changes were computed before the window. */
       stale: z.array(z.string()),
       /** 0 if it was not computed again. */
       computeSeconds: z.number().nonnegative(),
       applySeconds: z.number().nonnegative(),
     })
     .optional(),
+  /**
+   * What an operator has to look after in the adapted system: as it was adapted last, or as that was computed
+   * on a clone until then. Absent in lists, and if none.
+   */
+  notes: z.array(z.string()).optional(),
   /**
    * Until it begins: what is known of the services that the source's agent is to stop; absent in lists, and
    * if nothing is known.
@@ -204,8 +209,6 @@ export const Cutover = z.object({
       isDefinable: z.literal(true).optional(),
       /** Of files; absent if no adaptation was asked for. */
       changes: z.int().nonnegative().optional(),
-      /** What an operator has to look after in the adapted system. */
-      notes: z.array(z.string()).optional(),
       failure: Failure.optional(),
     })
     .optional(),

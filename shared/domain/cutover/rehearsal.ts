@@ -23,10 +23,7 @@ export function rehearsalOf(
   if (failure) return { state: "failed", failure };
   const said = defined?.state === "succeeded" ? { isDefinable: true as const } : {};
   const adapted = commandKinds["adapt-machine"].output.safeParse(newest.output).data;
-  if (adapted) {
-    const { changes, notes } = adapted;
-    return { state: "done", ...said, changes: changes.length, ...(notes.length > 0 && { notes }) };
-  }
+  if (adapted) return { state: "done", ...said, changes: adapted.changes.length };
   if (!adaptation && newest.state === "succeeded") return { state: "done", ...said };
   // The workflow removes the clone once it no longer waits for this; a copy that differs is not adapted.
   if (last("release")?.state === "succeeded") {

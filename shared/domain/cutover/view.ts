@@ -19,6 +19,7 @@ export function cutoverOf(
     | "networkChecks"
     | "outageParts"
     | "adapted"
+    | "notes"
   > = {},
 ): Cutover {
   const { id, sourceId, targetId, planId, state, mode, windows, needsApproval, approved, go } = cutover;
