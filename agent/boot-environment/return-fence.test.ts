@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -12,7 +12,7 @@ import { ReturnFence } from "./return-fence.ts";
 const UUID = "0d6d4c5e-2b1a-4e57-9f3c-6d2b7f0a1c11";
 const disk = { path: "/dev/sda", partitions: [{ path: "/dev/sda1", content: { uuid: UUID } }] };
 const fence = {
-  ...{ term: 3, services: ["db.service"], type: "ext4" },
+  ...{ term: 3, services: ["db.service"], notice: "FENCED\n", type: "ext4" },
   location: { volume: UUID, path: "/etc/causeway/fenced" },
 };
 const wish = { ownerId: "cut_1", isUp: true, lasting: true, mustBeUp: true, reason: "" };
@@ -46,6 +46,7 @@ test("the boot environment leaves a file that fences the source's own system, on
   const answer = { term: 3, isUp: true, lasting: true, services: ["db.service"] };
   expect(await here.executor({ ...wish, term: 3 }, executionContext())).toEqual(answer);
   expect(readFileSync(marker(), "utf8")).toBe("3\n");
+  expect(readFileSync(`${marker()}.notice`, "utf8")).toBe("FENCED\n");
   expect(calls[0]).toBe("blockdev --setrw /dev/sda");
   expect(calls.slice(-3)).toEqual([
     `umount ${join(dir, UUID)}`,
@@ -53,6 +54,12 @@ test("the boot environment leaves a file that fences the source's own system, on
   ]);
   expect(await here.executor({ ...wish, term: 3 }, executionContext())).toEqual(answer);
   expect(await here.read()).toMatchObject({ term: 3, isUp: true });
+});
+
+test("a source whose agent is older is fenced, too, without a text for its console", async () => {
+  const { notice: _, ...older } = fence;
+  await returnFence({ fence: older }).executor({ ...wish, term: 3 }, executionContext());
+  expect(readdirSync(join(dir, UUID, "etc/causeway"))).toEqual(["fenced"]);
 });
 
 test.each<[string, object, object]>([

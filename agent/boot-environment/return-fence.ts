@@ -2,7 +2,7 @@
 import { posix } from "node:path";
 import { FenceInterruptedError, WrongStateError } from "#shared/errors.ts";
 import type { Executor } from "../commands/executor.ts";
-import { markerText } from "../fence/fence-files.ts";
+import { markerText, returnNotice } from "../fence/fence-files.ts";
 import { FenceState } from "../fence/fence-keeper.ts";
 import { replaceFile } from "../machine/durable.ts";
 import type { Job } from "../restart/job.ts";
@@ -36,8 +36,8 @@ export class ReturnFence {
     return FenceState.parse({ term: this.#job.fence?.term ?? 0, isUp: this.#isUp });
   }
 
-  /** The file is durable, and has been read back. */
-  async #write({ term, location, type }: NonNullable<Job["fence"]>): Promise<void> {
+  /** The file is durable, and has been read back. What people read is written after it. */
+  async #write({ term, notice, location, type }: NonNullable<Job["fence"]>): Promise<void> {
     const { machine } = this.#options;
     const text = Buffer.from(markerText(term));
     const volumes = [{ uuid: location.volume, type }];
@@ -46,6 +46,8 @@ export class ReturnFence {
       const folder = posix.dirname(place);
       if (!(await machine.status(folder))) await machine.makeFolder(folder, 0o755);
       await replaceFile(machine, place, text, { mode: 0o644 });
+      if (notice !== undefined)
+        await replaceFile(machine, returnNotice(place), Buffer.from(notice), { mode: 0o644 });
       return place;
     });
     const isThere = await whileWritable(volumes, this.#options, async () =>

@@ -37,6 +37,14 @@ export function returnDropIn(etc: string, unit: string): string {
   return `${etc}/systemd/system/${unit}.d/zzz-causeway-fence-return.conf`;
 }
 
+/**
+ * What the console shows after the return until the agent has started: beside the file that fences the source
+ * then. Links lead there, which agetty and pam_motd skip in silence as long as it is not there.
+ */
+export function returnNotice(marker: string): string {
+  return `${marker}.notice`;
+}
+
 /** systemd does not start a unit whose condition does not hold, at the host's start or later. */
 export function dropInText(marker: string): string {
   return [

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rm, rmdir, stat } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import * as z from "zod";
@@ -15,7 +15,6 @@ import { Timestamp } from "#shared/protocol/common.ts";
 import { BrokenFence } from "#shared/protocol/fence.ts";
 import type { Systemctl } from "../hypervisor/qemu/service/systemctl.ts";
 import { DataFile } from "../identity/identity.ts";
-import { replaceLocalFile } from "../machine/durable.ts";
 import {
   dropInText,
   type FencePlaces,
@@ -23,10 +22,12 @@ import {
   markerText,
   noticeText,
   returnDropIn,
+  returnNotice,
 } from "./fence-files.ts";
 import { lockFence } from "./fence-lock.ts";
 import { fencedUnits, startUnit, UnitName } from "./fenced-units.ts";
 import { hasProcesses as kernelHasProcesses } from "./left-processes.ts";
+import { put, putLink, removeDropIn, removeFiles, removeMarker } from "./placed-files.ts";
 
 /** What a service's last processes may take to end once it has stopped. */
 const LAST_LIMIT_MS = 1000;
@@ -81,6 +82,11 @@ interface FenceWish {
   reason: string;
   lasting: boolean;
   mustBeUp: boolean;
+}
+
+interface PreparedReturn {
+  services: string[];
+  notice: string;
 }
 
 interface WantedFence extends Pick<FenceWish, "term" | "reason" | "lasting"> {
@@ -151,23 +157,27 @@ export class FenceKeeper {
 
   /**
    * Before the source restarts into its boot environment: what this fence keeps down does not start at the
-   * return either, if the boot environment makes the file `marker.path`. Until then nothing of that is in
-   * force, so a copy of the disks is not fenced. Returns what is kept down. Throws `FenceInterruptedError`
-   * unless the fence of this term is up and its services are quiet, and `FenceIncompleteError`.
+   * return either, if the boot environment makes the file `marker.path`, and the console shows what that
+   * leaves beside it. Until then nothing of that is in force, so a copy of the disks is not fenced. Returns
+   * what is kept down, and what the console is to show. Throws `FenceInterruptedError` unless the fence of
+   * this term is up and its services are quiet, and `FenceIncompleteError`.
    */
-  async prepareReturn(term: number, marker: ReturnMarker): Promise<string[]> {
+  async prepareReturn(term: number, marker: ReturnMarker): Promise<PreparedReturn> {
     using _lock = await this.#lock();
     const before = await this.read();
     if (!before.isUp || before.term !== term) throw new FenceInterruptedError();
     await this.#requireQuiet(before);
     await this.#file.write({ ...before, returning: { ...marker, term } });
-    const failures = await tryEach([marker.path, ...before.services], (one) =>
-      one === marker.path
-        ? rm(one, { force: true })
-        : put(returnDropIn(this.#etc, one), dropInText(marker.path)),
+    const { services, since = "", reason = "" } = before;
+    const cleared = await tryEach([marker.path], removeMarker);
+    const conditions = await tryEach(services, (unit) =>
+      put(returnDropIn(this.#etc, unit), dropInText(marker.path)),
     );
+    const links = await tryEach(this.#lasting.notices, (path) => putLink(path, returnNotice(marker.path)));
+    const failures = new Map([...cleared, ...conditions, ...links]);
     if (failures.size > 0) throw new FenceIncompleteError("up", failures);
-    return before.services;
+    const { dataDir } = this.#deps;
+    return { services, notice: noticeText({ since, reason, services, unstopped: [], dataDir }) };
   }
 
   /**
@@ -283,7 +293,7 @@ export class FenceKeeper {
   async #lower(next: FenceState): Promise<FenceState> {
     const { systemctl } = this.#deps;
     await this.#file.write(next);
-    if (next.returning) await rm(next.returning.path, { force: true });
+    if (next.returning) await removeMarker(next.returning.path);
     for (const place of [this.#lasting, this.#untilRestart]) await removeFiles(place, next.services);
     for (const unit of next.services) await removeDropIn(returnDropIn(this.#etc, unit));
     const reload = await this.#reload();
@@ -342,20 +352,6 @@ export function isUnfinished({ isUp, services, stopped }: FenceState): boolean {
   return !isUp && services.length + stopped.length > 0;
 }
 
-async function removeFiles(
-  { marker, notices, dropIn, formerDropIn }: FencePlaces,
-  units: readonly string[],
-): Promise<void> {
-  for (const path of [marker, ...notices]) await rm(path, { force: true });
-  for (const path of units.flatMap((unit) => [formerDropIn(unit), dropIn(unit)])) await removeDropIn(path);
-}
-
-async function removeDropIn(path: string): Promise<void> {
-  await rm(path, { force: true });
-  // Others may have files of their own there.
-  await rmdir(dirname(path)).catch(() => {});
-}
-
 /** Whether the boot environment has fenced the source for its return. */
 async function isExtended({ term, returning }: FenceState): Promise<boolean> {
   if (returning?.term !== term) return false;
@@ -368,11 +364,6 @@ async function isExtended({ term, returning }: FenceState): Promise<boolean> {
 
 async function isMounted(path: string): Promise<boolean> {
   return path === "/" || (await stat(path)).dev !== (await stat(dirname(path))).dev;
-}
-
-async function put(path: string, text: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  await replaceLocalFile(path, text, 0o644);
 }
 
 /** Does it for each, also after one that failed. Resolves with why it failed, for those that did. */

@@ -281,6 +281,8 @@ test("what is armed for a cutover has its own system prepared to be fenced, and 
   expect(source.prepared).toEqual([{ term: 3, path: "/etc/causeway/fenced", mountPoint: "/" }]);
   const job = await readFile(source.machine.at("/boot/causeway/cnv-1/overlay.cpio"), "latin1");
   expect(job).toContain('"idleSeconds":4200');
-  expect(job).toContain(`"fence":{"term":3,"services":["db.service"],"location":{"volume":"${ROOT_UUID}"`);
+  expect(job).toContain(
+    `"fence":{"term":3,"services":["db.service"],"notice":"FENCED\\n","location":{"volume":"${ROOT_UUID}"`,
+  );
   await source.disarm();
 });

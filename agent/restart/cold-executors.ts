@@ -49,8 +49,11 @@ export interface ColdDeps {
   identity: Identity;
   agentVersion: string;
   takeInventory: () => Promise<Inventory>;
-  /** The source's fence. Returns what it keeps down; see `FenceKeeper`. */
-  prepareReturn: (term: number, marker: { path: string; mountPoint: string }) => Promise<string[]>;
+  /** The source's fence. Returns what it keeps down, and what people are to read; see `FenceKeeper`. */
+  prepareReturn: (
+    term: number,
+    marker: { path: string; mountPoint: string },
+  ) => Promise<{ services: string[]; notice: string }>;
   /** The agent's own environment variables. */
   variables: AgentVariables;
   now: () => Date;
@@ -185,8 +188,9 @@ async function returnFence(
   { machine, prepareReturn }: ColdDeps,
 ): Promise<Job["fence"]> {
   const { location, type, ...marker } = await returnPlaceOf(machine, folder);
-  const kept = await prepareReturn(term, marker);
-  return { term, services: kept.filter((unit) => ServiceName.safeParse(unit).success), location, type };
+  const { services: kept, notice } = await prepareReturn(term, marker);
+  const services = kept.filter((unit) => ServiceName.safeParse(unit).success);
+  return { term, services, notice, location, type };
 }
 
 function attest(deps: ColdDeps): Executor<"attest-boot-state"> {

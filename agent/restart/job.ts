@@ -35,6 +35,8 @@ export const Job = z.object({
       term: z.int().positive(),
       /** What is kept down then. */
       services: z.array(ServiceName),
+      /** What people read at the console then; absent if the original system's agent is older. */
+      notice: z.string().optional(),
       /** The file that does so, and its file system's type as `mount -t` takes it. */
       location: FileLocation,
       type: z.string(),

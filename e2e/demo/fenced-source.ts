@@ -18,31 +18,27 @@ interface SeenFence {
   isNoticed: boolean;
 }
 
-/**
- * Cuts the power of a source and starts it again. Resolves with whether its console says before the login
- * that it is fenced, and its database and its address for clients are down.
- */
+/** Cuts the power of a source, and starts it again as `startFenced` does. */
 export async function staysFenced(machine: SourceMachine): Promise<boolean> {
   await machine.cutPower();
-  const from = machine.console.length;
-  const { isDown, isNoticed } = await startFenced(machine);
-  return isDown && isNoticed && NOTICE.test(machine.console.slice(from));
+  return startFenced(machine);
 }
 
-/** Switches a source on, and looks at once: its agent may not have started yet. */
-export async function startFenced(machine: SourceMachine): Promise<SeenFence> {
+/**
+ * Switches a source on, whose agent may not have started when it shows its first login. Resolves with whether
+ * the console says before that login that the source is fenced, and its database and its address for clients
+ * are down.
+ */
+export async function startFenced(machine: SourceMachine): Promise<boolean> {
+  const from = machine.console.length;
   await startAndLogIn(machine);
-  return look(machine);
+  const { isDown, isNoticed } = await look(machine);
+  return isDown && isNoticed && NOTICE.test(machine.console.slice(from));
 }
 
 /** Switches a source on that did not know of its fence, and waits until its agent has put it up. */
 export async function becomesFenced(machine: SourceMachine): Promise<void> {
   await startAndLogIn(machine);
-  await untilFenced(machine);
-}
-
-/** Waits until the agent of a source has put its fence up, with what the next login will say. */
-export async function untilFenced(machine: SourceMachine): Promise<void> {
   const deadline = performance.now() + FENCE_LIMIT_MS;
   for (;;) {
     const { isDown, isNoticed } = await look(machine);

@@ -112,7 +112,7 @@ async function run(identity: Identity): Promise<() => Record<string, string>> {
       variables: {},
       agentVersion: "1.0.0",
       takeInventory: async () => readyMachine,
-      prepareReturn: async () => [],
+      prepareReturn: async () => ({ services: [], notice: "" }),
       now,
     }),
     takeInventory: async () => readyMachine,

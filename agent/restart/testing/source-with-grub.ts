@@ -71,7 +71,7 @@ export async function aSourceWithGrub(
     variables: {},
     prepareReturn: async (term, marker) => {
       prepared.push({ term, ...marker });
-      return ["db.service", "db.socket"];
+      return { services: ["db.service", "db.socket"], notice: "FENCED\n" };
     },
     takeInventory: async () => anInventory({ bootId: "boot-1", ...(network && { network }) }),
     now: () => new Date("2030-01-01T00:00:00Z"),
