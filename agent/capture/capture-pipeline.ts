@@ -39,7 +39,7 @@ type PipelineOptions = CaptureOptions & {
 };
 
 /** What this thread compresses as quickly as a worker starts. It fits into one pack: no buffer is awaited. */
-export const LITTLE_BYTES: number = READ_BYTES;
+export const LITTLE_BYTES: number = 3 * READ_BYTES;
 
 interface Reading {
   leaf: LeafAssembly;

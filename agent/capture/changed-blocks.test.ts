@@ -144,7 +144,7 @@ async function threadsStarted(): Promise<number> {
 }
 
 test("a capture of few blocks starts no thread, and one of more does", async () => {
-  const before = testContent(64 * BLOCK_BYTES, 13).fill("data", 0, 20 * BLOCK_BYTES);
+  const before = testContent(64 * BLOCK_BYTES, 13).fill("data", 0, 52 * BLOCK_BYTES);
   const repository = newRepository();
   const { disk: previous } = await capture(repository, before);
   const captureOf = async (blocks: number) => {
@@ -161,8 +161,8 @@ test("a capture of few blocks starts no thread, and one of more does", async () 
     expect(statistics).toMatchObject({ changedBytes: blocks * BLOCK_BYTES, bytesRead: blocks * BLOCK_BYTES });
     return started;
   };
-  expect([await captureOf(0), await captureOf(3), await captureOf(16)]).toEqual([0, 0, 0]);
-  expect(await captureOf(17)).toBe(2);
+  expect([await captureOf(0), await captureOf(3), await captureOf(48)]).toEqual([0, 0, 0]);
+  expect(await captureOf(49)).toBe(2);
 });
 
 test("an error of a capture of few blocks is reported, and the next attempt succeeds", async () => {

@@ -16,6 +16,7 @@ import { collectBootLoader } from "./boot-loader.ts";
 import { type ChosenDisk, collectDisks, isUnused } from "./disks.ts";
 import { collectVolumeGroups } from "./lvm.ts";
 import { type ControlPlane, collectNetwork } from "./network.ts";
+import type { SeenMachine } from "./news.ts";
 import { collectRaidArrays } from "./raid.ts";
 
 export interface InventoryOptions {
@@ -47,35 +48,49 @@ interface TargetOptions {
  * answered.
  */
 export async function collectInventory(options: InventoryOptions): Promise<Inventory> {
-  const { machine, now, chosenDisks, target, withoutIdleMedia, controlPlane, fence } = options;
+  const { machine, now, target, controlPlane } = options;
   const mounts = await Mounts.read(machine);
   // Side by side: most of the time passes in programs that are started.
-  const [disks, volumeGroups, { network, hasTool }, own, bootLoader, raidArrays, agentStart, fenced] =
+  const [seen, volumeGroups, { network, hasTool }, own, bootLoader, raidArrays, agentStart] =
     await Promise.all([
-      collectDisks(machine, mounts, chosenDisks, { withoutIdleMedia }),
+      collectSeen(options, mounts),
       collectVolumeGroups(machine, mounts),
       collectNetwork(machine, controlPlane),
       collectOwn(machine),
       collectBootLoader(machine, mounts),
       collectRaidArrays(machine, mounts),
       collectAgentStart(machine),
-      collectFenced(fence),
     ]);
   const missingTools: Inventory["missingTools"] = [];
   // A tool that nothing on this machine needs is not reported as missing.
-  if (!volumeGroups && holds(disks, "LVM2_member")) missingTools.push({ tool: "vgs", package: "lvm2" });
+  if (!volumeGroups && holds(seen.disks, "LVM2_member")) missingTools.push({ tool: "vgs", package: "lvm2" });
   if (!hasTool) missingTools.push({ tool: "ip", package: "iproute2" });
   return {
     takenAt: now().toISOString(),
     ...own,
     bootLoader,
-    disks: disks.map((disk) => ({ ...disk, inUse: !isUnused(disk) })),
+    ...seen,
     volumeGroups: volumeGroups ?? [],
     ...{ raidArrays, agentStart, network },
-    ...fenced,
     ...(target && (await collectTarget(machine, target))),
     missingTools,
   };
+}
+
+/** The parts that matter before each recovery point, many times as fast as everything. Never throws. */
+export async function collectSeenMachine(options: InventoryOptions): Promise<SeenMachine> {
+  return collectSeen(options, await Mounts.read(options.machine));
+}
+
+async function collectSeen(
+  { machine, chosenDisks, withoutIdleMedia, fence }: InventoryOptions,
+  mounts: Mounts,
+): Promise<SeenMachine> {
+  const [disks, fenced] = await Promise.all([
+    collectDisks(machine, mounts, chosenDisks, { withoutIdleMedia }),
+    collectFenced(fence),
+  ]);
+  return { disks: disks.map((disk) => ({ ...disk, inUse: !isUnused(disk) })), ...fenced };
 }
 
 /** What the kernel and the firmware say of the machine itself. */
@@ -92,9 +107,7 @@ async function collectOwn(machine: Machine) {
   };
 }
 
-async function collectFenced(
-  fence: InventoryOptions["fence"],
-): Promise<Pick<Inventory, "fencedServices" | "fencedUnits">> {
+async function collectFenced(fence: InventoryOptions["fence"]): Promise<Omit<SeenMachine, "disks">> {
   if (!fence) return {};
   const fencedUnits = await fence.look();
   return { fencedServices: fence.services, ...(fencedUnits && { fencedUnits }) };

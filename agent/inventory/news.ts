@@ -1,7 +1,7 @@
 import type { Inventory } from "#shared/protocol/inventory.ts";
 
 /** The parts of a machine that its agent looks at before each recovery point. */
-export type SeenMachine = Pick<Inventory, "disks" | "fencedUnits">;
+export type SeenMachine = Pick<Inventory, "disks" | "fencedServices" | "fencedUnits">;
 
 /** Whether the control plane has to know what was seen, because it differs from what was reported. */
 export function isNews(seen: SeenMachine, reported: SeenMachine | undefined): boolean {

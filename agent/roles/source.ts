@@ -37,7 +37,8 @@ import { controlPlaneHosts } from "../identity/control-plane-hosts.ts";
 import type { Identity } from "../identity/identity.ts";
 import { DiskNames } from "../inventory/disk-names.ts";
 import { isUnused } from "../inventory/disks.ts";
-import { collectInventory } from "../inventory/inventory.ts";
+import { collectInventory, collectSeenMachine, type InventoryOptions } from "../inventory/inventory.ts";
+import type { SeenMachine } from "../inventory/news.ts";
 import { LocalMachine } from "../machine/machine.ts";
 import { readBootId } from "../machine/system.ts";
 import { type HashFilesDeps, hashFilesExecutor } from "../proof/hash-files-executor.ts";
@@ -81,7 +82,7 @@ export const sourceRole: Role = async (options) => {
   const { identity, cloud, version, dataDir, machine, imageTrust, log, now } = options;
   const hooks = { folder: HOOKS_FOLDER, pending: new PendingHooks(dataDir), log };
   await runPendingHooks(hooks);
-  const lookAtMachine = machineInventoryOf(options);
+  const { lookAtMachine, lookAtDisks } = looksOf(options);
   const nowMs = () => now().getTime();
   const lvm = new LvmTools(machine);
   const snapshots = new Snapshots({
@@ -115,7 +116,7 @@ export const sourceRole: Role = async (options) => {
     trust: (key) => imageTrust.require(key),
   });
   const switchOff = switchOffOf(options, { fence, afterAnswer });
-  const { disks, seen } = disksOf(lookAtMachine);
+  const { disks, seen } = disksOf(lookAtDisks);
   return {
     ...{ takeInventory, seen },
     brokenFence: async () => (await fence.read()).broken,
@@ -190,31 +191,40 @@ function preCopyOf(deps: Omit<PreCopyDeps, "tracker">): ConditionalView | undefi
   return preCopyView({ ...deps, tracker });
 }
 
-/** The machine as it is now. Disks keep the names that the operator gave them, or else their first ones. */
-function machineInventoryOf(options: RoleOptions): () => Promise<Inventory> {
+/**
+ * Looks at the machine as it is now. Disks keep the names that the operator gave them, or else their first
+ * ones.
+ */
+function looksOf(options: RoleOptions): {
+  lookAtMachine: () => Promise<Inventory>;
+  lookAtDisks: () => Promise<SeenMachine>;
+} {
   const { identity, machine, settings, now } = options;
   const controlPlane = { hosts: controlPlaneHosts(identity.enrolment), environment: process.env };
   const services = settings.fencedServices ?? [];
   const fence = { services, look: () => listedServices(services, localSystemctl) };
   const diskNames = settings.disks.length > 0 ? undefined : new DiskNames(options);
-  return async () => {
-    const inventory = await collectInventory({
-      ...{ machine, now, chosenDisks: settings.disks },
-      ...{ withoutIdleMedia: true, controlPlane, fence },
-    });
-    return diskNames ? { ...inventory, disks: await diskNames.named(inventory.disks) } : inventory;
+  const wanted: InventoryOptions = {
+    ...{ machine, now, chosenDisks: settings.disks },
+    ...{ withoutIdleMedia: true, controlPlane, fence },
+  };
+  const named = async <T extends SeenMachine>(seen: T): Promise<T> =>
+    diskNames ? { ...seen, disks: await diskNames.named(seen.disks) } : seen;
+  return {
+    lookAtMachine: async () => named(await collectInventory(wanted)),
+    lookAtDisks: async () => named(await collectSeenMachine(wanted)),
   };
 }
 
 /** The disks that recovery points are taken of, and the machine as the last one saw it. */
 function disksOf(
-  lookAtMachine: () => Promise<Inventory>,
-): Pick<CaptureDeps, "disks"> & { seen: () => Inventory | undefined } {
-  let seen: Inventory | undefined;
+  lookAtDisks: () => Promise<SeenMachine>,
+): Pick<CaptureDeps, "disks"> & { seen: () => SeenMachine | undefined } {
+  let seen: SeenMachine | undefined;
   return {
     seen: () => seen,
     disks: async () => {
-      seen = await lookAtMachine();
+      seen = await lookAtDisks();
       return seen.disks.map((disk) => ({ ...disk, isStill: isUnused(disk) }));
     },
   };

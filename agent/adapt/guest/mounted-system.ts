@@ -70,10 +70,8 @@ export class MountedSystem {
 
   /** Everything that was written is on the disks when this resolves. Throws `SystemUnusableError`. */
   async close(): Promise<void> {
-    for (const place of this.#mounted.reverse()) {
-      const { succeeded, complaint } = await runGuestTool("/usr/bin/umount", place);
-      if (!succeeded) throw new SystemUnusableError(`${place} cannot be unmounted: ${complaint}`);
-    }
+    const { succeeded, complaint: busy } = await runGuestTool("/usr/bin/umount", ...this.#mounted.reverse());
+    if (!succeeded) throw new SystemUnusableError(`the system cannot be unmounted: ${busy}`);
     await runGuestTool("/usr/bin/sync");
     const [complaint] = await closeVolumes(this.volumes);
     if (complaint !== undefined) throw new SystemUnusableError(`a volume cannot be closed: ${complaint}`);
@@ -136,7 +134,8 @@ function lockedNote(volumes: readonly AttachedVolume[]): string {
 }
 
 async function rootsOn(volume: AttachedVolume): Promise<Root[]> {
-  if (!fileSystemOf(volume.type ?? "")?.writableMount) return [];
+  // No Linux system starts from `vfat`, which knows neither owners nor links.
+  if (volume.type === "vfat" || !fileSystemOf(volume.type ?? "")?.writableMount) return [];
   await mkdir(PROBE, { recursive: true });
   const complaint = await mountVolume(volume, PROBE);
   if (complaint !== undefined) return [];

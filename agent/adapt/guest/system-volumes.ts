@@ -25,17 +25,15 @@ export async function attachedVolumes(disks: readonly SourceDiskIdentity[]): Pro
   const volumes: AttachedVolume[] = [];
   for (const [at, { name }] of disks.entries()) {
     const device = await deviceOfTarget(at);
-    await makeWritable(device);
-    for (const volume of await plainVolumes(device)) {
-      await makeWritable(volume.device);
-      volumes.push(attachedVolume(volume, name));
-    }
+    const own = await plainVolumes(device);
+    await makeWritable(device, ...own.map((volume) => volume.device));
+    volumes.push(...own.map((volume) => attachedVolume(volume, name)));
   }
   return volumes;
 }
 
-export async function makeWritable(device: string): Promise<void> {
-  await runGuestTool("/usr/sbin/blockdev", "--setrw", join("/dev", device));
+export async function makeWritable(...devices: string[]): Promise<void> {
+  await runGuestTool("/usr/sbin/blockdev", "--setrw", ...devices.map((device) => join("/dev", device)));
 }
 
 /** `disk`: the source's name of the disk that has it, if it is on only one. */

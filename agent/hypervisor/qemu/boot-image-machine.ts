@@ -18,11 +18,12 @@ const PORT_FD = 4;
 const KERNEL_FD = 5;
 const RAM_DISK_FD = 6;
 const FIRST_PIPE_FD = 7;
-/** Of what is attached; the guest looks for no other device. Those of its disks wait for a word. */
-const DRIVERS = {
-  "causeway.drivers": ["virtio_pci", "virtio_console", "virtio_rng"],
-  "causeway.disk-drivers": ["virtio_scsi", "sd_mod"],
-};
+/** Of what is attached; the guest looks for no other device. */
+const DRIVERS = ["virtio_pci", "virtio_console", "virtio_rng"];
+/** What most disks need besides. A saved state has it: loading it takes a second under emulation. */
+const SAVED_DRIVERS = ["sd_mod", "dm_mod", "ext4", "xfs", "vfat"];
+/** Waits for a word: with it, the guest finds its disks. */
+const DISK_DRIVERS = ["virtio_scsi", "sd_mod"];
 const MIB = 2 ** 20;
 /** QEMU's code, its threads' stacks and heaps, and the translated code, most of which is never used. */
 const ADDRESS_SPACE_OVERHEAD_MIB = 2048;
@@ -220,14 +221,15 @@ async function unpacked(copy: string): Promise<string> {
   return path;
 }
 
-function machineArguments({ commandLine, memoryMiB, cpuCount, portName }: BootImageMachineOptions): string[] {
+function machineArguments(options: BootImageMachineOptions): string[] {
+  const { memoryMiB, cpuCount, portName } = options;
   return [
     ...["-nodefaults", "-no-user-config", "-nic", "none", "-display", "none", "-sandbox", SANDBOX],
     // In software, like the guest of a boot check, and for the same reasons. The guest's restart is its end.
     ...["-machine", "q35", "-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max", "-no-reboot"],
     ...["-m", String(memoryMiB), "-smp", String(cpuCount)],
     ...["-kernel", `/proc/self/fd/${KERNEL_FD}`, "-initrd", `/proc/self/fd/${RAM_DISK_FD}`],
-    ...["-append", [commandLine, ...Object.entries(DRIVERS).map((one) => one.join("="))].join(" ")],
+    ...["-append", kernelParameters(options)],
     ...["-chardev", `socket,id=console,fd=${CONSOLE_FD}`, "-serial", "chardev:console"],
     ...["-chardev", `socket,id=port,fd=${PORT_FD}`, "-device", "virtio-serial-pci"],
     ...["-device", `virtserialport,chardev=port,name=${portName}`],
@@ -235,6 +237,17 @@ function machineArguments({ commandLine, memoryMiB, cpuCount, portName }: BootIm
     // A guest that is resumed, and may be one of several, learns of it and draws new random numbers.
     ...["-device", "vmgenid,guid=auto"],
   ];
+}
+
+function kernelParameters({ commandLine, state }: BootImageMachineOptions): string {
+  const drivers = state ? [...DRIVERS, ...SAVED_DRIVERS] : DRIVERS;
+  return [
+    commandLine,
+    `causeway.drivers=${drivers}`,
+    `causeway.disk-drivers=${DISK_DRIVERS}`,
+    // What is free in memory is zeros, so that it takes no room in a saved state: the RAM disk is most of it.
+    ...(state ? ["init_on_free=1"] : []),
+  ].join(" ");
 }
 
 function stateArguments(state: BootImageMachineOptions["state"], fd: number): string[] {
