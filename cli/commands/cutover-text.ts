@@ -21,7 +21,8 @@ export function describeCutover(cutover: Cutover): string {
     `  version ${version}, plan ${planId}, ${mode === "automatic" ? "begins when a window opens" : "waits for a person's go"}`,
   );
   lines.push(`  quiesced ${cutover.quiesce}: ${quiesces[cutover.quiesce].summary}`);
-  const isOver = cutover.endedAt !== undefined;
+  const isStopping = state === "rolling-back" || state === "cancelling";
+  const isOver = isStopping || cutover.endedAt !== undefined;
   if (!isOver) lines.push(`  window ${describeWindow(cutover)}`);
   if (cutover.syncs)
     lines.push(
@@ -31,7 +32,7 @@ export function describeCutover(cutover: Cutover): string {
   if (cutover.go) lines.push(`  ${cutover.go.by} said go at ${cutover.go.at}`);
   if (cutover.heldBack) lines.push(`  held back at ${cutover.heldBack.at}: ${oneLine(cutover.heldBack.why)}`);
   lines.push(...describeForecast(cutover).map((line) => `  ${line}`));
-  lines.push(...describeRemaining(cutover).map((line) => `  ${line}`));
+  if (!isStopping) lines.push(...describeRemaining(cutover).map((line) => `  ${line}`));
   const idle = (cutover.fencedUnits ?? []).filter(({ state }) => state === "stopped").map(({ name }) => name);
   if (idle.length > 0)
     lines.push(
@@ -70,7 +71,11 @@ export function describeCutover(cutover: Cutover): string {
     );
   if (cutover.removal) lines.push(...describeRemoval(cutover).map((line) => `  ${line}`));
   if (cutover.whereabouts) lines.push(`  the source is ${whereaboutsInWords(cutover.whereabouts)}`);
-  if (failure) lines.push(`  ${failure.name}: ${oneLine(failure.message)}`, `  ${oneLine(failure.hint)}`);
+  if (failure) lines.push(`  ${failure.name}: ${oneLine(failure.message)}`);
+  // The failure's hint is about what is true once it has ended.
+  if (isStopping)
+    lines.push(`  it is not over yet: \`causeway cutover show ${id} --wait\` follows it to its end`);
+  else if (failure) lines.push(`  ${oneLine(failure.hint)}`);
   return lines.join("\n");
 }
 

@@ -16,8 +16,8 @@ export const DELETION_OPTIONS = {
 export const DELETION_HELP: [string, string][] = [
   ["--with-points", "delete: also prune the recovery points that this plan made; needs --yes"],
   ["--with-standby", "delete: also have the target host remove the standby; needs --yes"],
-  ["--yes", "delete: do it, after you have seen what goes"],
-  ["--dry-run", "delete: show what would go, and change nothing"],
+  ["--yes", "delete, forget-standby: do it, after you have seen what goes"],
+  ["--dry-run", "delete, forget-standby: show what would go, and change nothing"],
 ];
 
 const POLL_MS = 2000;
@@ -41,6 +41,7 @@ export async function removePlan(api: ApiClient, id: string, call: CliCall): Pro
   }
   let deletion = await ask("false");
   if (deletion.waitsFor !== null) {
+    call.terminal.err(`the plan is deleted; waiting until its run ${deletion.waitsFor} has been stopped\n`);
     await untilStopped(() => ask("true"));
     deletion = await ask("false");
   }
@@ -58,7 +59,25 @@ async function untilStopped(look: () => Promise<PlanDeletion>): Promise<void> {
   );
 }
 
+/** Its images are a whole copy, which the next standby would have to be made of again. */
 export async function removeStandby(api: ApiClient, id: string, call: CliCall): Promise<void> {
+  const foreseen = await api.deletePlan({
+    parameters: { id },
+    query: { standby: "forget", dryRun: "true" },
+  });
+  const isRemoved = foreseen.standby?.images === "ordered";
+  const dryRun = call.values["dry-run"] === true;
+  if (dryRun || (isRemoved && call.values.yes !== true)) {
+    const { plan, standby } = foreseen;
+    print(call.terminal, call.json, { plan, standby }, () =>
+      standby ? `${standbyText(standby, true)}\nNothing was changed.` : `${id} keeps no standby.`,
+    );
+    if (dryRun) return;
+    throw new RefusedError(
+      "a standby's images are removed only with --yes",
+      "Repeat the command with --yes.",
+    );
+  }
   const answer = await api.forgetStandby({ parameters: { id } });
   const text = answer.standby ? standbyText(answer.standby, false) : `${id} keeps no standby.`;
   print(call.terminal, call.json, answer, () => text);

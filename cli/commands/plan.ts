@@ -43,7 +43,7 @@ export const planCommand: CliCommand = {
     "causeway plan plan_01jd… edit --every 1h --blackout 08:00-18:00",
     "causeway plan plan_01jd… delete --dry-run --with-points",
     "causeway plan plan_01jd… delete --with-points --with-standby --yes",
-    "causeway plan plan_01jd… forget-standby",
+    "causeway plan plan_01jd… forget-standby --yes",
   ],
   options: {
     ...API_OPTIONS,
@@ -63,13 +63,32 @@ export const planCommand: CliCommand = {
     const act = Object.hasOwn(actions, action) ? actions[action] : undefined;
     if (!act) throw new UsageError(`the action must be one of ${CHOICES}, not ${action}`, "plan");
     const options = Object.keys(call.values).filter((name) => !(name in API_OPTIONS) && name !== "json");
-    const foreign = options.find((name) => action !== (name in DELETION_OPTIONS ? "delete" : "edit"));
+    const foreign = options.find((name) => !ownersOf(name).includes(action));
     if (foreign !== undefined) throw new UsageError(`--${foreign} is not an option of ${action}`, "plan");
     await act(apiOf(call), id, call);
   },
 };
 
+/** What sets a field, and what empties it. */
+const OPPOSITES: readonly [string, string][] = [
+  ["start", "no-start"],
+  ["blackout", "no-blackout"],
+  ["bandwidth-limit", "no-bandwidth-limit"],
+  ["bandwidth-hours", "no-bandwidth-hours"],
+  ["standby", "no-standby"],
+  ["drill", "no-drill"],
+  ["disk", "all-disks"],
+];
+
+/** The actions that an option is about. */
+function ownersOf(option: string): string[] {
+  if (!(option in DELETION_OPTIONS)) return ["edit"];
+  return option.startsWith("with-") ? ["delete"] : ["delete", "forget-standby"];
+}
+
 function editOf(call: CliCall): PlanEdit {
+  const both = OPPOSITES.find((names) => names.every((name) => call.values[name] !== undefined));
+  if (both) throw new UsageError(`give either --${both.join(" or --")}`, "plan");
   const edit: PlanEdit = {
     ...planFields(call, "plan"),
     ...(call.values["no-start"] ? { startAt: null } : {}),

@@ -55,7 +55,7 @@ test("a source whose agent was started without a list of services to fence says 
 
 test("a standby that is forgotten while its host is away is removed when the host is back", async () => {
   await site.kill("target");
-  const answer = await site.installation.json(["plan", planId, "forget-standby"]);
+  const answer = await site.installation.json(["plan", planId, "forget-standby", "--yes"]);
   expect(answer).toMatchObject({ standby: { targetId: site.targetId, images: "ordered" } });
   expect(await plan()).toMatchObject({ standbyTargetId: null, standbyPointId: null });
   expect(existsSync(standbyDisk())).toBe(true);

@@ -8,9 +8,9 @@ const KIND = "cutover-held";
 
 /**
  * Raises the alarm if the forecast held the cutover back, if it waits and no window is left, if it has
- * committed and its machine does not serve by the deadline, if it was rolled back or failed, if what it made
- * could not be removed, or if its source was to shut down and did not say that it does, or took that back;
- * clears it otherwise. Repeating it is harmless.
+ * committed and its machine does not serve by the deadline, if it failed or was rolled back and not as a
+ * person asked, if what it made could not be removed, or if its source was to shut down and did not say that
+ * it does, or took that back; clears it otherwise. Repeating it is harmless.
  */
 export async function settleCutoverAlarm(cutover: CutoverRecord, deps: ReportDeps): Promise<void> {
   const { id, sourceId, state, heldBack, failure, removal } = cutover;
@@ -66,6 +66,8 @@ function wordsFor(cutover: CutoverRecord, now: number): { why: string; action: s
   if (state === "cancelled" && left)
     return { why: `Cutover ${id} was cancelled.${left.why}`, action: left.action };
   if (state !== "rolled-back" && state !== "failed") return undefined;
+  // A person asked for it, and all of it was done.
+  if (failure?.name === "CutoverStoppedError" && sourceServes === "yes" && !left) return undefined;
   const serves = sourceServes === "unknown" ? " It is unknown whether the source serves again." : "";
   const off =
     sourceOff === "unknown"

@@ -152,6 +152,24 @@ test("an edited interval takes effect after the run that is due, and the timer s
   expect(world.timer.armed.get(planId)).toBe(at("01:05"));
 });
 
+test("an edit cannot name disks that the source does not have, and a deleted plan says what replaces it", async () => {
+  await protect();
+  const edit = (body: object) => call("PATCH /plans/{id}", planId, { body });
+  expect(await edit({ disks: ["vdz"] })).toMatchObject({
+    status: 400,
+    body: { fields: [{ path: "disks", message: "source pine has no disk vdz: it has vda" }] },
+  });
+  expect((await edit({ disks: ["vda"] })).status).toBe(200);
+  await call("DELETE /plans/{id}", planId);
+  for (const route of ["PATCH /plans/{id}", "POST /plans/{id}/pause", "POST /plans/{id}/runs"])
+    expect(
+      await call(route, planId, route.startsWith("PATCH") ? { body: { disks: null } } : {}),
+    ).toMatchObject({
+      status: 409,
+      body: { hint: expect.stringContaining("causeway protect agt_source") },
+    });
+});
+
 test("an edit can replace the interval by a cron expression, and remove disks and limits", async () => {
   await protect({ disks: ["vda"], bandwidthLimitBytesPerSecond: 1000 });
   const { body } = await call("PATCH /plans/{id}", planId, {

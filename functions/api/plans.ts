@@ -1,9 +1,11 @@
 import { S3Client } from "@aws-sdk/client-s3";
+import { cutoverHasEnded, isBefore } from "#shared/domain/cutover/cutover.ts";
 import {
   deletedPlan,
   editedPlan,
   type PlanRecord,
   pausedPlan,
+  requireKept,
   resumedPlan,
   runRequested,
 } from "#shared/domain/protection/plan.ts";
@@ -16,11 +18,10 @@ import { buildAlarmChannels } from "../alarm/build.ts";
 import { settleDrillAlarm } from "../alarm/drill-failed.ts";
 import { S3PruneMarks } from "../aws/s3-prune-marks.ts";
 import { timestamp } from "../conversion/deps.ts";
-import { requireNoCutover } from "../cutover/cutover-under-way.ts";
 import { type Actor, actorName } from "../middleware/api-event.ts";
 import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
 import type { Runtime } from "../middleware/runtime.ts";
-import { beginPlan, requireTarget } from "../protection/begin-plan.ts";
+import { beginPlan, requireOwnDisks, requireTarget } from "../protection/begin-plan.ts";
 import { beginRun } from "../protection/begin-run.ts";
 import { buildProtection } from "../protection/build.ts";
 import { type DeletionDeps, finishDeletion, foreseenDeletion } from "../protection/delete-plan.ts";
@@ -87,6 +88,10 @@ export async function editPlan(
 ): Promise<Answer<"editPlan">> {
   await requireTarget(body.standbyTargetId, deps);
   await requireTarget(body.drills?.targetId, deps);
+  if (body.disks) {
+    const { sourceId } = await deps.store.plans.get(path.id);
+    requireOwnDisks(body.disks, await deps.store.agents.get(sourceId));
+  }
   if (body.standbyTargetId !== undefined) await requireStandbyFree(path.id, deps);
   const change = (plan: PlanRecord) => editedPlan(plan, body, deps.clock.now());
   return changed({ id: path.id, actor, action: "plan-edited", details: body, change }, deps);
@@ -116,7 +121,7 @@ export async function runPlan(
 ): Promise<Answer<"runPlan">> {
   const { store, clock } = deps;
   const plan = await store.plans.get(path.id);
-  if (plan.state === "deleted") throw new WrongStateError(`plan ${plan.id} is deleted`);
+  requireKept(plan);
   const requestedBy = actorName(actor);
   const run = await beginRun(plan, { dueAt: clock.now(), trigger: "request", requestedBy }, deps);
   await store.plans.modify(plan.id, (current) => runRequested(current, run.id));
@@ -149,11 +154,11 @@ export async function deletePlan(
 ): Promise<Answer<"deletePlan">> {
   const { dryRun, ...scope } = query;
   const { plans } = deps.store;
+  await requireStandbyFree(path.id, deps);
   if (dryRun === "true") {
     const plan = await plans.get(path.id);
     return { dryRun: true, plan: await shown(plan, deps), ...(await foreseenDeletion(plan, scope, deps)) };
   }
-  await requireStandbyFree(path.id, deps);
   const request = { id: path.id, actor, action: "plan-deleted", details: scope, change: deletedPlan };
   await changed(request, deps);
   const parts = await finishDeletion(await plans.get(path.id), scope, actorName(actor), deps);
@@ -170,10 +175,17 @@ export async function forgetStandby(
   return { plan: await shown(await plans.get(path.id), deps), standby };
 }
 
-/** A cutover finds its source by the plan, and its machine gets the standby's disks. */
+/** A cutover's machine gets the standby's disks. One that waits for days would miss them in its window. */
 async function requireStandbyFree(planId: string, { store }: Pick<ProtectionDeps, "store">): Promise<void> {
-  const { sourceId } = await store.plans.get(planId);
-  await requireNoCutover({ id: sourceId, planId }, store);
+  const { cutoverId } = await store.plans.get(planId);
+  const cutover = cutoverId === undefined ? undefined : await store.cutovers.find(cutoverId);
+  if (!cutover || cutoverHasEnded(cutover)) return;
+  throw new WrongStateError(
+    `cutover ${cutover.id} needs plan ${planId} and its standby`,
+    isBefore(cutover)
+      ? `Cancel it first: \`causeway cutover cancel ${cutover.id}\`.`
+      : `Wait until it has ended, or roll it back with \`causeway cutover rollback ${cutover.id}\`.`,
+  );
 }
 
 /** Changes a plan, sets its schedules and its alarm accordingly, and notes who did it. */

@@ -63,7 +63,7 @@ async function admit(
   const lease = lapsedLease(await store.leases.get(sourceId), timestamp(clock));
   if (lease.state !== "none")
     throw new WrongStateError(
-      `the right to run of source ${sourceId} is with ${lease.ownerId}`,
+      `the machine of ${lease.ownerId} has the right to run in place of source ${sourceId}`,
       `\`causeway lease ${sourceId}\` shows who has it.`,
     );
   const given = { source, target, disks: plan.disks, requestedBy };

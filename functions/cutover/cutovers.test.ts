@@ -159,6 +159,9 @@ test("one that waits is held, edited or cancelled, and the source is not touched
     expect((await site.api("POST /cutovers/{id}/cancel", id)).status).toBe(202);
   await site.passUntil("03:01");
   expect(await site.cutover(id)).toMatchObject({ state: "cancelled" });
+  expect(await site.api("POST /cutovers/{id}/rollback", id)).toMatchObject(
+    refused({ hint: expect.stringContaining("before it touched the source") }),
+  );
   expect(site.workflowOf(id)).toMatchObject({ status: "FAILED", error: "CutoverStoppedError" });
   expect(site.commands.filter((key) => key.startsWith("set-fence"))).toEqual([]);
 });
@@ -174,6 +177,10 @@ test("an operator rolls one back that has begun, and another one copies nothing 
   for (let times = 0; times < 2; times++) await site.api("POST /cutovers/{id}/rollback", id);
   await site.passUntil("01:02");
   await expectBack(site, id);
+  const late = await site.api("POST /cutovers/{id}/cancel", id);
+  expect(late).toMatchObject(
+    refused({ detail: expect.stringContaining("is rolled-back, so this is too late") }),
+  );
   const next = await site.create();
   await site.passUntil("01:03");
   expect(await site.cutover(next)).toMatchObject({ state: "completed" });

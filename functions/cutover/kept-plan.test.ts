@@ -4,25 +4,27 @@ import * as plans from "../api/plans.ts";
 import { apiHandler } from "../middleware/api-handler.ts";
 import { CutoverSite } from "../testing/cutover-site.ts";
 import { planId } from "../testing/site-records.ts";
-import { request } from "../testing/world.ts";
+import { request, type TestRequest } from "../testing/world.ts";
 
 const { handler: _, ...operations } = plans;
 
-test.each([
+const removals: [string, TestRequest][] = [
   ["DELETE /plans/{id}", {}],
+  ["DELETE /plans/{id}", { query: { standby: "forget", dryRun: "true" } }],
   ["DELETE /plans/{id}/standby", {}],
   ["PATCH /plans/{id}", { body: { standbyTargetId: null } }],
-])(
-  "%s is refused in the outage of a cutover, which needs the standby, and says how that ends",
+];
+
+async function ask(site: CutoverSite, route: string, options: TestRequest) {
+  const handler = apiHandler({ name: "api/plans", build: () => site.deps, operations }, site.world.runtime);
+  return request(handler, route, { id: planId }, options);
+}
+
+test.each(removals)(
+  "%s %j is refused in the outage of a cutover, which needs the standby, and says how that ends",
   async (route, options) => {
     const site = await CutoverSite.start();
-    const call = async () => {
-      const handler = apiHandler(
-        { name: "api/plans", build: () => site.deps, operations },
-        site.world.runtime,
-      );
-      return request(handler, route, { id: planId }, options);
-    };
+    const call = () => ask(site, route, options);
     site.acts = { "bring-up-machine": ["silent"] };
     const id = await site.create();
     await site.passUntil("01:01");
@@ -34,6 +36,22 @@ test.each([
     expect(await site.world.store.plans.get(planId)).toEqual(before);
     await site.passUntil("02:30");
     expect((await call()).status).toBe(200);
+  },
+);
+
+test.each(removals)(
+  "%s %j is refused while a cutover waits for its window, and allowed once that is cancelled",
+  async (route, options) => {
+    const site = await CutoverSite.start();
+    const id = await site.create();
+    const before = await site.world.store.plans.get(planId);
+    expect(await ask(site, route, options)).toMatchObject({
+      status: 409,
+      body: { detail: expect.stringContaining(id), hint: expect.stringContaining(`cutover cancel ${id}`) },
+    });
+    expect(await site.world.store.plans.get(planId)).toEqual(before);
+    await site.api("POST /cutovers/{id}/cancel", id);
+    expect((await ask(site, route, options)).status).toBe(200);
   },
 );
 

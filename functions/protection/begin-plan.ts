@@ -1,4 +1,4 @@
-import { protectedBy, requireServing, unprotected } from "#shared/domain/agent.ts";
+import { type AgentRecord, protectedBy, requireServing, unprotected } from "#shared/domain/agent.ts";
 import { timeOfId } from "#shared/domain/id.ts";
 import { requireUnused } from "#shared/domain/preflight/unused-disk-rules.ts";
 import { newPlan, type PlanRecord } from "#shared/domain/protection/plan.ts";
@@ -53,12 +53,7 @@ async function admit(
   }
   await requireTarget(request.standbyTargetId, deps);
   await requireTarget(request.drills?.targetId, deps);
-  const known = source.inventory?.disks.map(({ name }) => name);
-  const unknown = request.disks?.filter((name) => known && !known.includes(name)) ?? [];
-  if (unknown.length > 0) {
-    const message = `source ${source.name} has no disk ${unknown.join(", ")}: it has ${known?.join(", ")}`;
-    throw new InvalidInputError([{ path: "disks", message }]);
-  }
+  requireOwnDisks(request.disks, source);
   const chosen = source.inventory?.disks.filter(({ name }) => request.disks?.includes(name) ?? true) ?? [];
   requireUnused(chosen, request.accept);
   const plan = newPlan(request, { id, requestedBy, now: clock.now() });
@@ -68,6 +63,18 @@ async function admit(
   );
   await setWatch(plan, deps);
   return store.plans.add(plan);
+}
+
+/** Throws `InvalidInputError` if the source has told its disks, and these are not among them. */
+export function requireOwnDisks(
+  names: readonly string[] | null | undefined,
+  { name: source, inventory }: AgentRecord,
+): void {
+  const known = inventory?.disks.map(({ name }) => name);
+  const unknown = names?.filter((name) => known && !known.includes(name)) ?? [];
+  if (unknown.length === 0) return;
+  const message = `source ${source} has no disk ${unknown.join(", ")}: it has ${known?.join(", ")}`;
+  throw new InvalidInputError([{ path: "disks", message }]);
 }
 
 /** Throws `NotFoundError` or `ForbiddenError` if this is no target host that can be used. */

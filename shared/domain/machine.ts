@@ -66,7 +66,10 @@ export function machineCommand(
   const { owner, inventory, commands, requestedBy } = given;
   const { id, targetId, images, isUndone } = owner;
   if (!images && !(isUndone && action.action === "remove"))
-    throw new WrongStateError(`${id} has no disks for a machine: it has not completed, or made none`);
+    throw new WrongStateError(
+      `${id} has no disks for a machine: it has not completed, or made none`,
+      "`causeway conversions`, `causeway recoveries` and `causeway cutovers` show the state of each.",
+    );
   const wanted = workOf(action, { owner, images: images ?? [], inventory, commands });
   const open = commands.find((command) => isAboutMachine(command) && isOpen(command));
   if (open) {

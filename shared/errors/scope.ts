@@ -74,7 +74,7 @@ export class CapturedDiskUnexpectedError extends CausewayError {
   override readonly name = "CapturedDiskUnexpectedError";
   readonly retryable = false;
   readonly hint =
-    "If the disk was resized, restart the source's agent, so that it reports the new size, and convert again. If not, its agent may have been changed: check the source first.";
+    "If the disk was resized, restart the source's agent, so that it reports the new size, and try again. If not, its agent may have been changed: check the source first.";
 
   constructor(why: string) {
     super(`the captured disk is not the one that preflight checked: ${why}`);

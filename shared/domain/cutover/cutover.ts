@@ -151,10 +151,10 @@ export function requireGoing(cutover: CutoverRecord, now: string): void {
 export function requireBefore(cutover: CutoverRecord): void {
   if (isBefore(cutover)) return;
   throw new WrongStateError(
-    `cutover ${cutover.id} is ${cutover.state}: it has begun`,
+    `cutover ${cutover.id} is ${cutover.state}, so this is too late`,
     isUnderWay(cutover)
       ? `\`causeway cutover rollback ${cutover.id}\` has the source serve again.`
-      : `\`causeway cutover show ${cutover.id}\` says how it ended.`,
+      : `\`causeway cutover show ${cutover.id}\` says what became of it.`,
   );
 }
 
@@ -186,7 +186,9 @@ export function rollingBackCutover(
     `cutover ${id} is ${state}: there is nothing to roll back`,
     isBefore(cutover)
       ? `\`causeway cutover cancel ${id}\` ends one that has not begun.`
-      : "Once its machine has the right to run permanently, only a new cutover or recovery replaces it.",
+      : hasBeen(cutover, "committing")
+        ? "Once its machine has the right to run permanently, only a new cutover or recovery replaces it."
+        : "It ended before it touched the source, which serves as before.",
   );
 }
 

@@ -77,7 +77,14 @@ test("hours that are over, or no longer than the margin, are refused", () => {
     () =>
       editedCutover(aCutover(), change, { by: "bob", now: at(time) });
   expect(edit({ marginSeconds: 3600 })).toThrow("longer than the margin of 3600 s");
-  expect(edit({ marginSeconds: 300 }, "2T22:56")).toThrow("none of them is open from now on");
+  expect(edit({ marginSeconds: 300 }, "2T22:56")).toThrow(
+    "none of them is open from now on for longer than the margin of 300 s; the last one closes at 2030-01-02T23:00",
+  );
+  expect(edit({}, "3T12:00")).toThrow(
+    "the last one ended at 2030-01-02T23:00:00.000Z, and it is 2030-01-03T12",
+  );
+  const skipped = { firstDay: "2030-03-31", from: "02:00", to: "03:00", timeZone: "Europe/Vienna" };
+  expect(edit({ windows: [skipped] })).toThrow("clocks are set forward over all of these hours");
   expect(edit({ marginSeconds: 300 })()).toMatchObject({ marginSeconds: 300, changedBy: ["ada", "bob"] });
 });
 

@@ -159,12 +159,15 @@ export function requireTime(
   const isLongEnough = (opening: WindowOpening) =>
     deadlineIn(opening, { marginSeconds }) > Math.max(now, opening.opensAt);
   if (openingsFrom(windows, now).some(isLongEnough)) return;
-  throw new InvalidInputError([
-    {
-      path: "windows",
-      message: `none of them is open from now on for longer than the margin of ${marginSeconds} s`,
-    },
-  ]);
+  throw new InvalidInputError([{ path: "windows", message: whyNoTime(windows, marginSeconds, now) }]);
+}
+
+function whyNoTime(windows: CutoverRecord["windows"], marginSeconds: number, now: number): string {
+  const last = openingsFrom(windows, Number.NEGATIVE_INFINITY).at(-1);
+  if (!last) return "never open, because clocks are set forward over all of these hours";
+  if (last.closesAt <= now)
+    return `closed: the last one ended at ${iso(last.closesAt)}, and it is ${iso(now)} now`;
+  return `none of them is open from now on for longer than the margin of ${marginSeconds} s; the last one closes at ${iso(last.closesAt)}`;
 }
 
 export function adviceOf({ advice }: DatedForecast): string {

@@ -93,7 +93,7 @@ export function newPlan(
  * `InvalidInputError` if its times never come.
  */
 export function editedPlan(plan: PlanRecord, edit: PlanEdit, now: number): PlanRecord {
-  if (plan.state === "deleted") throw new WrongStateError(`plan ${plan.id} is deleted`);
+  requireKept(plan);
   const asked = withChanges(plan, edit);
   requireTimes(asked, now);
   const movesDrills = edit.drills !== undefined || edit.timeZone !== undefined;
@@ -108,6 +108,15 @@ export function editedPlan(plan: PlanRecord, edit: PlanEdit, now: number): PlanR
   return placed(changed, position, { late: !isLate || (startAt !== undefined && startAt > now) });
 }
 
+/** Throws `WrongStateError` if the plan is deleted. */
+export function requireKept({ id, sourceId, state }: PlanRecord): void {
+  if (state !== "deleted") return;
+  throw new WrongStateError(
+    `plan ${id} is deleted`,
+    `\`causeway protect ${sourceId}\` makes another one; the recovery points of this one stay until they are pruned.`,
+  );
+}
+
 /** The plan, for a run that may use the whole link at any hour. */
 export function unlimitedPlan(plan: PlanRecord): PlanRecord {
   const { bandwidthLimitBytesPerSecond: _, ...rest } = plan;
@@ -115,11 +124,13 @@ export function unlimitedPlan(plan: PlanRecord): PlanRecord {
 }
 
 export function pausedPlan(plan: PlanRecord): PlanRecord {
+  requireKept(plan);
   return plan.state === "paused" ? plan : halted({ ...plan, state: moved(plan, "paused") });
 }
 
 /** Continues with the next time of the timetable; a plan that has never run is due at once. */
 export function resumedPlan(plan: PlanRecord, now: number): PlanRecord {
+  requireKept(plan);
   if (plan.state === "active") return plan;
   const active = { ...plan, state: moved(plan, "active") };
   const startAt = ms(plan.startAt);
