@@ -46,12 +46,14 @@ export function parseCall(
       strict: true,
     }) as typeof parsed;
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error), command.name);
+    throw new UsageError(optionProblem(error), command.name);
   }
   if (parsed.values.help) return "help";
+  requireNoEmpty(parsed.values, command.name);
   const names: Record<string, string> = {};
   for (const [index, name] of command.positionals.entries()) {
     const value = parsed.positionals[index];
+    if (value === "") throw new UsageError(`${name.replace("?", "")} is empty`, command.name);
     if (value !== undefined) names[name.replace("?", "")] = value;
     else if (!name.endsWith("?")) throw new UsageError(`${name} is missing`, command.name);
   }
@@ -60,7 +62,27 @@ export function parseCall(
   return { ...outside, values: parsed.values, arguments: names, json: parsed.values.json === true };
 }
 
-export function helpOf(command: CliCommand): string {
+/** Node's own words are about its function. */
+function optionProblem(error: unknown): string {
+  const { message = String(error), code = "" } = error as { message?: string; code?: string };
+  const [, option = ""] = /'(?:-\w, )?(--?[^\s'=]+)/.exec(message) ?? [];
+  if (code === "ERR_PARSE_ARGS_UNKNOWN_OPTION") return `unknown option: ${option}`;
+  if (code !== "ERR_PARSE_ARGS_INVALID_OPTION_VALUE") return message;
+  if (message.includes("does not take")) return `${option} takes no value`;
+  return message.includes("ambiguous")
+    ? `${option} needs a value; one that begins with a dash is given as ${option}=-VALUE`
+    : `${option} needs a value`;
+}
+
+/** An empty value is most often a shell variable that is not set: to ignore it would do something else. */
+function requireNoEmpty(values: CliCall["values"], command: string): void {
+  const isEmpty = (value: unknown) => value === "" || (Array.isArray(value) && value.includes(""));
+  const [name] = Object.entries(values).find(([, value]) => isEmpty(value)) ?? [];
+  if (name !== undefined) throw new UsageError(`--${name} is empty`, command);
+}
+
+/** `others`: the commands whose names begin with its own. */
+export function helpOf(command: CliCommand, others: readonly CliCommand[]): string {
   const width = Math.max(...command.help.map(([option]) => option.length), 6) + 2;
   const options = [
     ...command.help,
@@ -78,7 +100,14 @@ export function helpOf(command: CliCommand): string {
     "Examples:",
     ...command.examples.map((example) => `  ${example}`),
     "",
+    ...(others.length > 0 ? ["See also:", ...commandLines(others), ""] : []),
   ].join("\n");
+}
+
+/** A line for each command: its name and summary. */
+export function commandLines(commands: readonly CliCommand[]): string[] {
+  const width = Math.max(...commands.map(({ name }) => name.length)) + 2;
+  return commands.map(({ name, summary }) => `  ${name.padEnd(width)}${summary}`);
 }
 
 /** A text option; throws `UsageError` if it is required and missing. */
@@ -134,24 +163,11 @@ export function durationOption(call: CliCall, name: string, command: string): nu
   return Number(count) * SECONDS_OF[unit as keyof typeof SECONDS_OF];
 }
 
-/** A time, in this machine's time zone unless it names another; as ISO 8601 in UTC. */
-export function timeOption(call: CliCall, name: string, command: string): string | undefined {
-  const value = textOption(call, name);
-  if (value === undefined) return undefined;
-  const ms = /^\d{4}-\d{2}-\d{2}T/.test(value) ? Date.parse(value) : Number.NaN;
-  if (Number.isNaN(ms))
-    throw new UsageError(
-      `--${name} must be like 2030-12-31T02:30 or 2030-12-31T02:30Z, not ${value}`,
-      command,
-    );
-  return new Date(ms).toISOString();
-}
-
 export function numberOption(call: CliCall, name: string, command: string): number | undefined {
   const value = textOption(call, name);
   if (value === undefined) return undefined;
-  const number = Number(value);
-  if (!Number.isSafeInteger(number) || number < 0)
+  // Not what else JavaScript takes for a number, such as 0x10, 1e3 or nothing.
+  if (!/^\d{1,15}$/.test(value))
     throw new UsageError(`--${name} must be a whole number, not ${value}`, command);
-  return number;
+  return Number(value);
 }

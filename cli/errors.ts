@@ -116,6 +116,17 @@ export class ReceiptProblemError extends CausewayError {
   }
 }
 
+/** The program that read standard output has ended before all of a file was written to it. */
+export class OutputClosedError extends CausewayError {
+  override readonly name = "OutputClosedError";
+  readonly retryable = false;
+  readonly hint = "What it was piped to has ended. Write to a file with --output FILE to have all of it.";
+
+  constructor() {
+    super("standard output was closed before everything was written");
+  }
+}
+
 /** The repository is damaged; the report says where. */
 export class DamageFoundError extends CausewayError {
   override readonly name = "DamageFoundError";

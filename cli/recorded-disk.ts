@@ -8,7 +8,10 @@ import type { RecoveryPoint } from "#shared/protocol/resources.ts";
  */
 export function recordedDisk(point: Point, recorded: RecoveryPoint, name: string): PointDisk {
   const disk = point.disks.find((candidate) => candidate.name === name);
-  if (!disk) throw new NotFoundError(`disk in recovery point ${point.pointId}:`, name);
+  if (!disk) {
+    const names = point.disks.map((one) => one.name).join(", ");
+    throw new NotFoundError(`disk in recovery point ${point.pointId}:`, name, `It has ${names}.`);
+  }
   const known = recorded.disks.find((candidate) => candidate.name === name);
   if (known?.sizeBytes === disk.sizeBytes) return disk;
   const before = known ? `${known.sizeBytes} bytes were recorded` : "it was not recorded";

@@ -1,12 +1,16 @@
+import { execFile } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
+import { once } from "node:events";
 import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { commands } from "./commands.ts";
 import { recordedRun } from "./testing/recorded-run.ts";
+import { version } from "./version.ts";
 
 let dir: string;
 let closedPort: number;
@@ -56,6 +60,7 @@ const complete: string[][] = [
   ["plan", "plan_1"],
   ["plan", "plan_1", "pause"],
   ["plan", "plan_1", "edit", "--every", "1h"],
+  ["cutover", "show", "cut_1", "--wait"],
   ["restore", "rp_1", "--disk", "sda", "--to", join(tmpdir(), "causeway-no-such-image")],
   ["browse", "rp_1", "/etc", "--disk", "sda", "--boot-image", tmpdir()],
   ["repo", "check", "agt_1"],
@@ -159,6 +164,16 @@ test.each([
   ["a port that is not a number", ["up", "--data", "x", "--port", "http"]],
   ["a port that is too high", ["up", "--data", "x", "--port", "70000"]],
   ["an agent without a folder", ["agent"]],
+  ["an argument that is empty, such as an unset variable", ["points", ""]],
+  ["an option that is empty", ["protect", "agt_1", "--every", "15m", "--standby", ""]],
+  ["one of several values that is empty", ["plan", "plan_1", "edit", "--disk", "sda", "--disk", ""]],
+  ["a number in another notation", ["protect", "agt_1", "--every", "15m", "--bandwidth-limit", "0x10"]],
+  ["a time zone that does not exist", ["protect", "agt_1", "--every", "15m", "--time-zone", "Vienna"]],
+  ["a day that does not exist", ["protect", "agt_1", "--every", "15m", "--start", "2030-02-31T02:30"]],
+  ["a value and none", ["plan", "plan_1", "edit", "--standby", "agt_2", "--no-standby"]],
+  ["an interval and a cron expression", ["plan", "plan_1", "edit", "--every", "1h", "--cron", "0 2 * * *"]],
+  ["an option of deleting while forgetting", ["plan", "plan_1", "forget-standby", "--with-points"]],
+  ["waiting for no drill", ["drills", "--wait"]],
 ])("%s is a usage error: exit code 2, and where to find help", async (_, words) => {
   const { code, stdout, stderr } = await recordedRun(words, {
     CAUSEWAY_URL: "http://127.0.0.1:1",
@@ -166,6 +181,89 @@ test.each([
   });
   expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
   expect(stderr).toContain("--help");
+});
+
+test.each([
+  [["cutover"], "there are cutover create, cutover show,"],
+  [["cutover", "begin", "cut_1"], "unknown command: cutover begin; there are cutover create,"],
+  [["sourcez"], "did you mean sources?"],
+  [["--help=all", "plans"], "the command comes first, then its options"],
+])("%j is no command, and the answer says what there is", async (words, said) => {
+  expect(await recordedRun(words)).toMatchObject({
+    ...{ code: 2, stdout: "" },
+    stderr: expect.stringContaining(said),
+  });
+});
+
+test.each([
+  [["drill", "rp_1", "--targets", "agt_1"], "unknown option: --targets\n"],
+  [["drill", "rp_1", "--target"], "--target needs a value\n"],
+  [["protect", "agt_1", "--every", "-5m"], "given as --every=-VALUE\n"],
+  [["drill", "rp_1", "--wait=yes"], "--wait takes no value\n"],
+])("%j is answered in the words of the command line", async (words, said) => {
+  expect(await recordedRun(words)).toMatchObject({ code: 2, stderr: expect.stringContaining(said) });
+});
+
+test("help is found by any of the ways to ask for it", async () => {
+  const { stdout: create } = await recordedRun(["cutover", "create", "--help"]);
+  expect(await recordedRun(["help", "cutover", "create"])).toEqual({ code: 0, stdout: create, stderr: "" });
+  const { code, stdout } = await recordedRun(["cutover", "--help"]);
+  expect({ code, asked: await recordedRun(["help", "cutover"]) }).toMatchObject({
+    code: 0,
+    asked: { stdout },
+  });
+  for (const name of ["create", "show", "rollback"]) expect(stdout).toContain(`  cutover ${name} `);
+  expect((await recordedRun(["machine", "--help"])).stdout).toContain("  machine adapt ");
+  expect(await recordedRun(["help", "fly"])).toMatchObject({ code: 2, stdout: "" });
+});
+
+test("--version prints the version alone", async () => {
+  expect(await recordedRun(["--version"])).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
+});
+
+/** Answers every request with this problem. */
+async function refused(problem: object, ...words: string[]) {
+  const server = createServer((_, response) => {
+    response.statusCode = (problem as { status: number }).status;
+    response.end(JSON.stringify({ type: "urn:x", title: "t", hint: "h", ...problem }));
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  try {
+    return await recordedRun(words, { CAUSEWAY_URL: url, CAUSEWAY_TOKEN: "t" });
+  } finally {
+    server.close();
+  }
+}
+
+test("a refusal has the name by which the documents know it", async () => {
+  const problem = { status: 409, name: "CutoverEditedError", detail: "it has version 2, not 1" };
+  const { code, stdout } = await refused(problem, "cutover", "go", "cut_1", "--json");
+  expect({ code, ...JSON.parse(stdout) }).toMatchObject({ code: 4, error: { name: "CutoverEditedError" } });
+});
+
+test("what the control plane says of a field is said of the option", async () => {
+  const fields = [
+    { path: "intervalSeconds", message: "too often" },
+    { path: "drills.bootTimeoutSeconds", message: "too short" },
+    { path: "bandwidthHours.0.from", message: "no time" },
+    { path: "sourceId", message: "no id" },
+    { path: "surprise", message: "unknown" },
+  ];
+  const problem = { status: 400, name: "InvalidInputError", detail: "d", fields };
+  const { code, stderr } = await refused(problem, "protect", "agt_1", "--every", "15m");
+  expect({ code, stderr }).toEqual({
+    code: 2,
+    stderr:
+      "--every: too often; --drill-timeout: too short; --bandwidth-hours: no time; SOURCE: no id; surprise: unknown\n  See `causeway protect --help`.\n",
+  });
+});
+
+test("a reader that ends early, such as head, is no failure and no crash", async () => {
+  const main = join(import.meta.dirname, "main.ts");
+  const line = `set -o pipefail; '${process.execPath}' '${main}' --help | true`;
+  const ended = await promisify(execFile)("bash", ["-c", line]);
+  expect(ended).toEqual({ stdout: "", stderr: "" });
 });
 
 test.each(complete)("%s needs a control plane and an access token", async (...words) => {

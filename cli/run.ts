@@ -1,7 +1,11 @@
 import { failureOf } from "#shared/errors.ts";
-import { type CliCall, type CliCommand, helpOf, parseCall } from "./command.ts";
+import { ApiError } from "#shared/protocol/client.ts";
+import { type CliCall, type CliCommand, commandLines, helpOf, parseCall } from "./command.ts";
 import { EXIT, exitCodeOf, UsageError } from "./errors.ts";
+import { findCommand, isGroup, membersOf, unknownCommand } from "./find-command.ts";
+import { invalidOptions } from "./invalid-options.ts";
 import { harmless, type Terminal } from "./terminal.ts";
+import { version } from "./version.ts";
 
 /**
  * Runs one command line of a program with these commands, and returns its exit code. Prints an error once.
@@ -23,51 +27,70 @@ export async function run(
       return outside.terminal.outBytes(bytes);
     },
   };
+  const found = findCommand(words, commands);
   try {
-    const [first] = words;
-    if (first === undefined || first === "--help" || first === "-h" || first === "help") {
-      (first === undefined ? terminal.err : terminal.out)(overview(commands));
-      return first === undefined ? EXIT.usage : EXIT.done;
+    if (words.length === 0) {
+      terminal.err(overview(commands));
+      return EXIT.usage;
     }
-    const found = findCommand(words, commands);
-    if (!found) throw new UsageError(`unknown command: ${first}`);
+    const general = found ? undefined : generalAnswer(words, commands);
+    if (general !== undefined) {
+      terminal.out(general);
+      return EXIT.done;
+    }
+    if (!found) throw unknownCommand(words, commands);
     const call = parseCall(found.command, found.rest, { ...outside, terminal });
-    if (call === "help") terminal.out(helpOf(found.command));
+    if (call === "help") terminal.out(helpOf(found.command, membersOf(found.command.name, commands)));
     else await found.command.run(call);
     return EXIT.done;
-  } catch (error) {
-    const { name, message, hint } = failureOf(error);
+  } catch (thrown) {
+    const error = found ? invalidOptions(thrown, found.command) : thrown;
+    const { message, hint, ...failure } = failureOf(error);
+    const name = error instanceof ApiError ? error.problem.name : failure.name;
     // With --json, a failure is one JSON document, too.
     if (words.includes("--json") && !printed)
       terminal.out(`${JSON.stringify({ error: { name, message, hint } })}\n`);
-    terminal.err(harmless(`${message}\n${hint ? `  ${hint}\n` : ""}`));
-    if (name === "UnexpectedError" && error instanceof Error) terminal.err(harmless(`${error.stack}\n`));
+    // By its name, too, an operator finds it in the documents.
+    const said = error instanceof UsageError ? message : `${message} (${name})`;
+    terminal.err(harmless(`${said}\n${hint ? `  ${hint}\n` : ""}`));
+    if (failure.name === "UnexpectedError" && error instanceof Error)
+      terminal.err(harmless(`${error.stack}\n`));
     return exitCodeOf(error);
   }
 }
 
-function findCommand(
-  words: string[],
-  commands: readonly CliCommand[],
-): { command: CliCommand; rest: string[] } | undefined {
-  for (const command of commands) {
-    const name = command.name.split(" ");
-    if (name.every((word, index) => words[index] === word))
-      return { command, rest: words.slice(name.length) };
+/** Of what needs no command: the overview, the commands of a group, or the version. */
+function generalAnswer(words: readonly string[], commands: readonly CliCommand[]): string | undefined {
+  const isHelp = (word: string | undefined) => word === "--help" || word === "-h" || word === "help";
+  const [first, second, ...more] = words;
+  if (first === "--version" && second === undefined) return `${version}\n`;
+  // `help cutover create` is `cutover create --help`.
+  if (first === "help" && second !== undefined) {
+    const asked = findCommand(words.slice(1), commands);
+    if (asked) return helpOf(asked.command, membersOf(asked.command.name, commands));
+    if (isGroup(second, commands)) return groupHelp(second, commands);
+    throw unknownCommand(words.slice(1), commands);
   }
+  if (isHelp(first)) return overview(commands);
+  if (first !== undefined && isHelp(second) && more.length === 0 && isGroup(first, commands))
+    return groupHelp(first, commands);
   return undefined;
 }
 
+function groupHelp(group: string, commands: readonly CliCommand[]): string {
+  const lines = commandLines(membersOf(group, commands));
+  return [...lines, "", `Each has --help: causeway ${group} COMMAND --help`, ""].join("\n");
+}
+
 function overview(commands: readonly CliCommand[]): string {
-  const width = Math.max(...commands.map((command) => command.name.length)) + 2;
   return [
     "causeway: turns running servers into virtual machines and keeps standby copies of them",
     "",
     "Usage: causeway COMMAND [options]",
     "",
-    ...commands.map((command) => `  ${command.name.padEnd(width)}${command.summary}`),
+    ...commandLines(commands),
     "",
-    "Each command has --help with examples, and --json.",
+    "Each command has --help with examples, and --json. `causeway --version` shows the version.",
     "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused by policy or state.",
     "",
   ].join("\n");

@@ -1,3 +1,5 @@
+import { OutputClosedError } from "./errors.ts";
+
 /** Where the CLI writes: documents to standard output, everything else to standard error. */
 export interface Terminal {
   out(text: string): void;
@@ -11,16 +13,27 @@ export interface Terminal {
 
 /** The process's own streams. */
 export function processTerminal(): Terminal {
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", requireReaderGone);
   return {
     out: (text) => void process.stdout.write(text),
     outBytes: (bytes) =>
       new Promise((resolve, reject) => {
-        process.stdout.write(bytes, (error) => (error ? reject(error) : resolve()));
+        process.stdout.write(bytes, (error) => (error ? reject(asOutputClosed(error)) : resolve()));
       }),
     err: (text) => void process.stderr.write(text),
     interactive: process.stderr.isTTY === true,
-    columns: process.stderr.columns ?? 100,
+    // A terminal that does not know its width, such as a serial console, says 0.
+    columns: process.stderr.columns || 100,
   };
+}
+
+/** A reader that has seen enough, such as `head`, ends no command and changes no exit code. */
+function requireReaderGone(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EPIPE") throw error;
+}
+
+function asOutputClosed(error: NodeJS.ErrnoException): Error {
+  return error.code === "EPIPE" ? new OutputClosedError() : error;
 }
 
 /** Prints one JSON document, or text for people. */

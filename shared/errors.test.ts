@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { mkdirSync, readFileSync, statSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { expect, test } from "vitest";
-import { DiskFullError, DiskNotFoundError, failureOf } from "./errors.ts";
+import { DiskFullError, DiskNotFoundError, failureOf, NotFoundError } from "./errors.ts";
 
 test("our errors are reported with their name, hint and facts", () => {
   expect(failureOf(new DiskNotFoundError("vdz"))).toMatchObject({
@@ -66,4 +66,15 @@ test("a connection that breaks is not taken for a refused file", () => {
     syscall: "read",
   });
   expect(failureOf(error).name).toBe("UnexpectedError");
+});
+
+test.each([
+  ["cutover", "cut_1", "`causeway cutovers` shows what there is; type an id whole."],
+  ["cutover", "plan_1", "An id that begins with plan_ is that of a plan. `causeway cutovers` shows"],
+  ["source", "agt_1", "`causeway sources` shows"],
+  ["source", "rp_1", "is that of a recovery point. `causeway sources` shows"],
+  ["run", "agt_1", "is that of a source or target host. Check the name."],
+  ["volume", "vg0/home of sda", "Check the name."],
+])("that there is no %s %s leads to where there are some", (what, id, hint) => {
+  expect(new NotFoundError(what, id).hint).toContain(hint);
 });

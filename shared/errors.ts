@@ -14,6 +14,7 @@ export * from "./errors/failure.ts";
 export * from "./errors/lease.ts";
 export * from "./errors/machine.ts";
 export * from "./errors/message.ts";
+export * from "./errors/not-found.ts";
 export * from "./errors/proof.ts";
 export * from "./errors/request.ts";
 export * from "./errors/restart.ts";

@@ -1,3 +1,4 @@
+import { inWords } from "#shared/problem-words.ts";
 import {
   type AnswerCheck,
   CheckScriptName,
@@ -31,12 +32,14 @@ export function networkChecks(call: CliCall, command: string): SingleCheck[] {
   if (certificate === "any" && !texts.some((text) => /^https:/i.test(text)))
     throw new UsageError("--any-certificate is about an --answer that begins with https://", command);
   return texts.map((text) => {
-    const read = SingleCheck.safeParse(
-      /^https?:\/\//i.test(text) ? { kind: "http", url: URL.parse(text)?.href, certificate } : tcpCheck(text),
-    );
+    const asked = /^https?:\/\//i.test(text) ? httpCheck(text, certificate) : tcpCheck(text);
+    const read = SingleCheck.safeParse(asked, { error: inWords });
     if (read.success) return read.data;
-    const why = read.error.issues.map(({ message }) => message).join("; ");
-    throw new UsageError(`--answer takes ADDRESS:PORT or URL, not ${text}: ${why}`, command);
+    const why = read.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ");
+    throw new UsageError(
+      `--answer takes ADDRESS:PORT or URL, not ${text}${asked ? `: ${why}` : ""}`,
+      command,
+    );
   });
 }
 
@@ -63,7 +66,14 @@ export function allOf(first: SingleCheck, others: readonly SingleCheck[], comman
   return combinedCheck(first, others);
 }
 
-function tcpCheck(text: string): object {
+/** `undefined` if it is no URL. */
+function httpCheck(text: string, certificate: string): object | undefined {
+  const url = URL.parse(text)?.href;
+  return url === undefined ? undefined : { kind: "http", url, certificate };
+}
+
+/** `undefined` if it is no address with a port. */
+function tcpCheck(text: string): object | undefined {
   const [, host, port] = /^\[?([^\]]+?)\]?:(\d{1,5})$/.exec(text) ?? [];
-  return { kind: "tcp", host, port: Number(port) };
+  return host === undefined ? undefined : { kind: "tcp", host, port: Number(port) };
 }

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { Conversion } from "#shared/protocol/resources.ts";
 import { ProgressLine } from "../progress.ts";
 import { progressLine } from "./conversion-progress.ts";
-import { describe } from "./conversions.ts";
+import { describeConversion } from "./conversion-text.ts";
 
 const awaiting: Conversion = {
   id: "cnv_1",
@@ -32,7 +32,7 @@ test("while a machine restarts, the line says since when", () => {
 
 test("a failure whose text came from an agent stays on its line", () => {
   const failure = { name: "X", message: "m\nboot state confirmed by a receipt", hint: "h", retryable: false };
-  const lines = describe({ ...awaiting, failure }).split("\n");
+  const lines = describeConversion({ ...awaiting, failure }).split("\n");
   expect(lines.filter((line) => line.startsWith("boot state"))).toEqual([]);
 });
 

@@ -13,15 +13,14 @@ import {
   numberOption,
   requiredOption,
   textOption,
-  timeOption,
 } from "../command.ts";
-import { ConversionNotCompletedError, UsageError } from "../errors.ts";
+import { UsageError } from "../errors.ts";
 import { print } from "../terminal.ts";
-import { waitForEnd } from "../wait-for-end.ts";
+import { timeOption } from "../time-option.ts";
+import { sayStarted } from "../wait-for-end.ts";
 import { ACCEPT_HELP } from "./accept.ts";
-import { progressLine } from "./conversion-progress.ts";
 import { BOOT_IMAGE_HELP, TYPE_HELP } from "./conversion-type-help.ts";
-import { describe } from "./conversions.ts";
+import { followConversion } from "./conversions.ts";
 
 export const convert: CliCommand = {
   name: "convert",
@@ -39,7 +38,7 @@ export const convert: CliCommand = {
     ["--bandwidth-limit BYTES", "upload at most this many bytes per second"],
     [
       "--at TIME",
-      `${typeChoices.restarting}: restart the source at this time, such as 2030-12-31T02:30 (default: immediately)`,
+      `${typeChoices.restarting}: restart the source at this time, 2030-12-31T02:30 by this computer's clock, or 2030-12-31T02:30Z in UTC (default: immediately)`,
     ],
     ["--deadline TIME", `${typeChoices.restarting}: how long a restart may take, such as 45m (default 30m)`],
     BOOT_IMAGE_HELP,
@@ -81,21 +80,8 @@ export const convert: CliCommand = {
       );
       return;
     }
-    if (!call.json) call.terminal.err(`${started.id} started; it continues if you stop waiting\n`);
-    const ended = await waitForEnd(
-      () => api.getConversion({ parameters: { id: started.id } }),
-      progressLine,
-      call.terminal,
-    );
-    print(call.terminal, call.json, ended, () => describe(ended));
-    if (ended.state !== "completed") {
-      const failure = ended.failure ?? {
-        name: "UnknownFailure",
-        message: `conversion ${ended.id} is ${ended.state}`,
-        hint: "",
-      };
-      throw new ConversionNotCompletedError(failure.message, failure.hint, failure.name);
-    }
+    sayStarted(call, started.id, "conversions");
+    await followConversion(started.id, api, call);
   },
 };
 

@@ -1,7 +1,8 @@
 import type { EditCutover } from "#shared/protocol/cutover.ts";
 import { CutoverWindow } from "#shared/protocol/cutover-window.ts";
-import { type CliCall, type CliCommand, numberOption, textOption } from "../command.ts";
+import { type CliCall, type CliCommand, numberOption } from "../command.ts";
 import { UsageError } from "../errors.ts";
+import { timeZoneOption } from "../time-option.ts";
 
 /** When a cutover may happen, and its limits: the options that creating and editing one share. */
 export const CUTOVER_HELP: [string, string][] = [
@@ -33,7 +34,7 @@ export const CUTOVER_OPTIONS = {
 /** What the options of `CUTOVER_OPTIONS` ask for; throws `UsageError` about `command`. */
 export function cutoverFields(call: CliCall, command: string): EditCutover {
   const texts = call.values.window as string[] | undefined;
-  const timeZone = textOption(call, "time-zone");
+  const timeZone = timeZoneOption(call, command);
   if (timeZone !== undefined && !texts)
     throw new UsageError("--time-zone is about the hours of --window: name those again", command);
   if (call.values.automatic === true && call.values.hold === true)

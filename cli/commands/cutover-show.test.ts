@@ -98,3 +98,24 @@ test("one that is cancelled has not completed, either", async () => {
   expect(stderr).toContain("cutover cut_1 is cancelled");
   expect(code).toBe(1);
 });
+
+test("one that is being rolled back does not say yet that the source serves, and none is said to be open", async () => {
+  const failure = { name: "CutoverStoppedError", message: "ada stopped it", hint: "Nothing to do." };
+  answers = [
+    shown({
+      ...{ state: "rolling-back", states: [...states, { name: "rolling-back", at: at("22:07:00") }] },
+      failure: { ...failure, retryable: false },
+    }),
+  ];
+  const { stdout } = await recordedRun(["cutover", "show", "cut_1"], api.environment);
+  expect(stdout).toContain("ada stopped it");
+  expect(stdout).toContain("it is not over yet: `causeway cutover show cut_1 --wait`");
+  expect(stdout).not.toMatch(/Nothing to do|window is open|are left/);
+});
+
+test("a control plane that never answers ends the wait at once", async () => {
+  const { environment } = api;
+  api.close();
+  const { code, stderr } = await recordedRun(["cutover", "show", "cut_1", "--wait"], environment);
+  expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining("cannot reach") });
+});

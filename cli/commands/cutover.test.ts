@@ -252,3 +252,9 @@ test.each([
   expect(code).toBe(2);
   expect(asked).toEqual([]);
 });
+
+test("a cutover without a forecast says so", async () => {
+  answered = { ...shown, state: "cancelled", endedAt: at, forecast: null };
+  const { stdout } = await causeway("cutover", "forecast", "cut_1");
+  expect(stdout).toBe("cut_1 is cancelled, and no forecast was made for it\n");
+});

@@ -39,7 +39,7 @@ export const cutoverCreate: CliCommand = {
   help: [
     [
       "--target TARGET",
-      "the target host, with the standby of the source's plan, that makes and runs the machine",
+      "the target host that has the standby of the source's plan; it makes and runs the machine",
     ],
     ...CUTOVER_HELP,
     ["--needs-approval", "another person has to approve it before it begins"],
@@ -180,7 +180,9 @@ export const cutoverForecast: CliCommand = {
   async run(call) {
     const cutover = await apiOf(call).getCutover({ parameters: { id: call.arguments.CUTOVER ?? "" } });
     print(call.terminal, call.json, cutover.forecast, () =>
-      [...describeForecast(cutover), ...describeOutageParts(cutover)].join("\n"),
+      cutover.forecast === null
+        ? `${cutover.id} is ${cutover.state}, and no forecast was made for it`
+        : [...describeForecast(cutover), ...describeOutageParts(cutover)].join("\n"),
     );
   },
 };

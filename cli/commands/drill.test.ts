@@ -68,3 +68,17 @@ test("a proof that came to nothing is shown beside the verdict, and is no error"
   expect(stdout).toContain("the copy is not proved: no boot image");
   expect(stdout).toContain("booted after 41 s");
 });
+
+test("a drill that was started before is waited for, and its outcome is the exit code", async () => {
+  const again = () => recordedRun(["drills", "drl_1", "--wait"], api.environment);
+  expect(await again()).toMatchObject({ code: 0, stdout: expect.stringContaining("booted after 41 s") });
+  end = { state: "cancelled" };
+  expect((await again()).code).toBe(1);
+  expect((await recordedRun(["drills", "drl_1"], api.environment)).code).toBe(0);
+});
+
+test("one who waits with --json gets the id at once, and how to wait again", async () => {
+  const { stdout, stderr } = await drill("--wait", "--json");
+  expect(JSON.parse(stdout)).toMatchObject({ id: "drl_1" });
+  expect(stderr).toContain("drl_1 started; it continues if you stop waiting: `causeway drills drl_1 --wait`");
+});

@@ -1,11 +1,9 @@
 import { randomUUID } from "node:crypto";
-import type { Drill } from "#shared/protocol/drill.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import { type CliCommand, numberOption, requiredOption, textOption } from "../command.ts";
-import { DrillNotPassedError } from "../errors.ts";
 import { print } from "../terminal.ts";
-import { waitForEnd } from "../wait-for-end.ts";
-import { describeDrill } from "./drills.ts";
+import { sayStarted } from "../wait-for-end.ts";
+import { followDrill } from "./drills.ts";
 import { PROVE_HELP, PROVE_OPTIONS, proveFields } from "./prove-options.ts";
 
 export const drill: CliCommand = {
@@ -51,25 +49,7 @@ export const drill: CliCommand = {
       print(call.terminal, call.json, started, () => `${started.id} started; ${next}`);
       return;
     }
-    if (!call.json) call.terminal.err(`${started.id} started; it continues if you stop waiting\n`);
-    const ended = await waitForEnd(
-      () => api.getDrill({ parameters: { id: started.id } }),
-      () => "the target host makes a clone and boots it",
-      call.terminal,
-    );
-    print(call.terminal, call.json, ended, () => describeDrill(ended));
-    requireBooted(ended);
+    sayStarted(call, started.id, "drills");
+    await followDrill(started.id, api, call);
   },
 };
-
-function requireBooted({ id, state, failure, result }: Drill): void {
-  if (failure) throw new DrillNotPassedError(failure.message, failure.hint);
-  if (!result) throw new DrillNotPassedError(`drill ${id} is ${state}`, "Start another one when ready.");
-  if (result.verdict === "booted") return;
-  throw new DrillNotPassedError(
-    result.verdict === "unknown"
-      ? `it is unknown whether the clone boots: ${result.reason}`
-      : `the clone did not boot: ${result.reason}`,
-    "Look at the evidence: the console's log and the screenshot are in the bucket under the keys that the drill shows.",
-  );
-}

@@ -1,4 +1,5 @@
 import { InvalidInputError } from "#shared/errors.ts";
+import { inWords } from "#shared/problem-words.ts";
 import { MachineDesign, type WantedCard } from "#shared/protocol/machine-routes.ts";
 import { type CliCall, type CliCommand, numberOption, requiredOption, textOption } from "../command.ts";
 import { UsageError } from "../errors.ts";
@@ -44,12 +45,13 @@ export function designOf(call: CliCall, command: string): MachineDesign {
     cardModel: textOption(call, "card-model"),
     bootDisk: textOption(call, "boot-disk"),
   };
-  const read = MachineDesign.safeParse({
+  const wanted = {
     hypervisor: requiredOption(call, "hypervisor", command),
     ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined)),
     cards: ((call.values.nic as string[] | undefined) ?? []).map((card) => cardOf(card, command)),
     acceleration: call.values.software === true ? "software" : "if-offered",
-  });
+  };
+  const read = MachineDesign.safeParse(wanted, { error: inWords });
   if (read.success) return read.data;
   throw new InvalidInputError(
     read.error.issues.map(({ path, message }) => ({ path: path.join("."), message })),

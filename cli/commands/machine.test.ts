@@ -116,7 +116,7 @@ test.each([
   [["--nic", "bridge:br0,vlan=x"], "vlan=NUMBER"],
   [["--nic", "isolated,vlan=5"], "no VLAN"],
   [["--nic", "bridge:br 0;reboot"], "the name of a bridge"],
-  [["--disk-bus", "floppy"], "diskBus"],
+  [["--disk-bus", "floppy"], "--disk-bus: one of virtio, scsi"],
 ])("%j is refused before anything is asked", async (options, why) => {
   const { code, stderr } = await machineCli("define", "cnv_1", "--hypervisor", "libvirt", ...options);
   expect(code).toBe(2);
@@ -139,4 +139,14 @@ test.each([
   expect(code).toBe(2);
   expect(stderr).toContain(why);
   expect(asked).toEqual([]);
+});
+
+test("a command for a target host that is away says that it waits for that", async () => {
+  outcome = { state: "pending", endedAt: undefined };
+  setTimeout(() => {
+    outcome = { state: "succeeded", machine, power: "on" };
+  }, 500);
+  const { code, stderr } = await machineCli("start", "cnv_1");
+  expect(code).toBe(0);
+  expect(stderr).toContain("target host agt_1 gets it when it is connected, also if you stop waiting");
 });

@@ -32,14 +32,18 @@ function machineAction(
 
 async function perform(api: ApiClient, call: CliCall, body: MachineAction): Promise<MachineOperation> {
   const parameters = { id: call.arguments.OWNER ?? "" };
-  const { id } = await api.changeMachine({ parameters, body });
+  const { id, targetId } = await api.changeMachine({ parameters, body });
   const find = async () => {
     const { items } = await api.listMachineOperations({ parameters });
     const found = items.find((item) => item.id === id);
     if (!found) throw new MachineActionFailedError(`there is no ${id} any more`, "Try again.");
     return found;
   };
-  return waitForEnd(find, ({ state }) => `${id} is ${state} on the target host`, call.terminal);
+  const progress = ({ state }: MachineOperation) =>
+    state === "pending"
+      ? `${id} is sent; target host ${targetId} gets it when it is connected, also if you stop waiting`
+      : `${id} is ${state} on target host ${targetId}`;
+  return waitForEnd(find, progress, call.terminal);
 }
 
 export const machineDefine: CliCommand = machineAction(

@@ -3,8 +3,9 @@ import { parseRetention } from "#shared/domain/protection/retention.ts";
 import type { DrillSchedule } from "#shared/protocol/drill.ts";
 import type { PlanEdit } from "#shared/protocol/protection.ts";
 import { BandwidthWindow, WeeklyHours } from "#shared/protocol/weekly-hours.ts";
-import { type CliCall, durationOption, numberOption, textOption, timeOption } from "../command.ts";
+import { type CliCall, durationOption, numberOption, textOption } from "../command.ts";
 import { UsageError } from "../errors.ts";
+import { timeOption, timeZoneOption } from "../time-option.ts";
 import { proveFields } from "./prove-options.ts";
 
 export const PLAN_OPTIONS = {
@@ -30,10 +31,13 @@ export const PLAN_OPTIONS = {
 export const PLAN_HELP: [string, string][] = [
   ["--every INTERVAL", "take a recovery point every 1m to 30d, such as 15m, 1h or 1d"],
   ["--cron EXPRESSION", 'instead of --every: five fields, such as "30 2 * * 1-5"'],
-  ["--start TIME", "when the timetable begins, such as 2030-12-31T02:30"],
+  [
+    "--start TIME",
+    "when the timetable begins: 2030-12-31T02:30 by the clocks of --time-zone, or of this computer without it; 2030-12-31T02:30Z in UTC",
+  ],
   [
     "--time-zone ZONE",
-    "of --cron, --blackout, --bandwidth-hours and --keep, such as Europe/Vienna (default UTC)",
+    "whose clocks --cron, --blackout, --bandwidth-hours, --keep and --drill go by, such as Europe/Vienna (default UTC)",
   ],
   ["--blackout HOURS", "start no run in these hours: 08:00-18:00 or 08:00-18:00@mon,fri; can be repeated"],
   ["--keep RULES", "which points stay, such as last=12,hourly=24,daily=14,weekly=8,monthly=12"],
@@ -47,7 +51,7 @@ export const PLAN_HELP: [string, string][] = [
   ["--drill-timeout SECONDS", "how long the clone may take to boot (default 600)"],
   ["--drill-adapt", "adapt the clone's system first, as `causeway drill --adapt` does"],
   ["--drill-prove", "compare files of the source with the clone's, as `causeway drill --prove` does"],
-  ["--drill-prove-seconds SECONDS", "how long files of the source are read, as of `causeway drill`"],
+  ["--drill-prove-seconds SECONDS", "how long files of the source are read, as with `causeway drill`"],
 ];
 
 /** The fields of a plan that the options name. */
@@ -56,8 +60,8 @@ export function planFields(call: CliCall, command: string): PlanEdit {
   const cron = textOption(call, "cron");
   if (intervalSeconds !== undefined && cron !== undefined)
     throw new UsageError("give either --every or --cron", command);
-  const startAt = timeOption(call, "start", command);
-  const timeZone = textOption(call, "time-zone");
+  const timeZone = timeZoneOption(call, command);
+  const startAt = timeOption(call, "start", command, timeZone);
   const blackout = call.values.blackout as string[] | undefined;
   const keep = textOption(call, "keep");
   const disks = call.values.disk as string[] | undefined;

@@ -8,8 +8,7 @@ import { print, table } from "../terminal.ts";
 
 export const points: CliCommand = {
   name: "points",
-  summary:
-    "Lists the recovery points of a source server, and what their newest drills and checks, and their proofs found",
+  summary: "Lists a source's recovery points, with what drills, checks and proofs found of each",
   usage: "points SOURCE",
   help: API_HELP,
   examples: ["causeway points agt_01jd3v8q6m4x2k7zt5w9h0n1yb"],

@@ -47,7 +47,7 @@ export const protect: CliCommand = {
         ...(disks ? { disks } : {}),
         ...(standbyTargetId ? { standbyTargetId } : {}),
         ...(drills ? { drills } : {}),
-        ...(bandwidthLimitBytesPerSecond ? { bandwidthLimitBytesPerSecond } : {}),
+        ...(typeof bandwidthLimitBytesPerSecond === "number" ? { bandwidthLimitBytesPerSecond } : {}),
         allBlocks: call.values["all-blocks"] === true,
         accept: choicesOption(call, "accept", PlanRule.options, this.name),
       },

@@ -8,7 +8,7 @@ const DEFAULT_SECONDS = 60;
 export const PROVE_HELP: [string, string][] = [
   [
     "--prove",
-    "compare files as the source's kernel reads them with the clone's, before its system is adapted; a difference ends it",
+    "before the clone is adapted, compare its files with the source's, as the source's own kernel reads them; a difference ends it",
   ],
   [
     "--prove-seconds SECONDS",

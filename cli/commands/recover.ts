@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { AnswerCheck } from "#shared/protocol/answer-check.ts";
 import { DiskFormat } from "#shared/protocol/common.ts";
-import type { Recovery } from "#shared/protocol/recovery.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import {
   type CliCall,
@@ -11,9 +10,9 @@ import {
   requiredOption,
   textOption,
 } from "../command.ts";
-import { RecoveryNotCompletedError, UsageError } from "../errors.ts";
+import { UsageError } from "../errors.ts";
 import { print } from "../terminal.ts";
-import { waitForEnd } from "../wait-for-end.ts";
+import { sayStarted } from "../wait-for-end.ts";
 import { ADDRESS_HELP, ADDRESS_OPTIONS, addressFields } from "./address-options.ts";
 import {
   ANSWER_OPTIONS,
@@ -26,7 +25,7 @@ import {
 import { IDENTITY_HELP, IDENTITY_OPTIONS, identityFields } from "./identity-options.ts";
 import { DESIGN_HELP, DESIGN_OPTIONS, designOf } from "./machine-options.ts";
 import { PROVE_HELP, PROVE_OPTIONS, proveFields } from "./prove-options.ts";
-import { describeRecovery } from "./recoveries.ts";
+import { followRecovery } from "./recoveries.ts";
 
 export const recover: CliCommand = {
   name: "recover",
@@ -121,14 +120,8 @@ export const recover: CliCommand = {
       print(call.terminal, call.json, started, () => `${started.id} started; ${next}`);
       return;
     }
-    if (!call.json) call.terminal.err(`${started.id} started; it continues if you stop waiting\n`);
-    const ended = await waitForEnd(
-      () => api.getRecovery({ parameters: { id: started.id } }),
-      () => "the target host makes the machine and waits for its answer",
-      call.terminal,
-    );
-    print(call.terminal, call.json, ended, () => describeRecovery(ended));
-    requireCompleted(ended);
+    sayStarted(call, started.id, "recoveries");
+    await followRecovery(started.id, api, call);
   },
 };
 
@@ -142,6 +135,7 @@ function networkOf({ values }: CliCall): { network: "test" | "production"; other
       "a source that does not answer may still serve its clients: make sure that it is off, and say so with --source-is-off",
       "recover",
     );
+  if (!isProduction && othersOff) throw new UsageError("--source-is-off is about --production", "recover");
   return { network: isProduction ? "production" : "test", othersOff };
 }
 
@@ -152,12 +146,4 @@ function checkOf(call: CliCall): AnswerCheck {
   const [first = consoleCheck(call), ...others] = onNetwork;
   const name = checkScript(call, "recover");
   return allOf(first, name === undefined ? others : [...others, { kind: "script", name }], "recover");
-}
-
-function requireCompleted({ id, state, failure }: Recovery): void {
-  if (state === "completed") return;
-  throw new RecoveryNotCompletedError(
-    failure?.message ?? `recovery ${id} is ${state}`,
-    failure?.hint ?? "Start another one when ready.",
-  );
 }

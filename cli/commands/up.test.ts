@@ -17,7 +17,7 @@ test("a file in place of the data folder is refused at once, with a message", as
   expect(await recordedRun(["up", "--data", file])).toEqual({
     code: 4,
     stdout: "",
-    stderr: `${file} is not a folder\n  Name a folder, or remove the file.\n`,
+    stderr: `${file} is not a folder (SystemRefusedError)\n  Name a folder, or remove the file.\n`,
   });
 });
 
@@ -25,7 +25,8 @@ test("a data folder that cannot be created is refused at once, with a message", 
   const { code, stderr } = await recordedRun(["up", "--data", "/proc/causeway"]);
   expect({ code, stderr }).toEqual({
     code: 4,
-    stderr: "/proc/causeway does not exist\n  Check the path, and create what is missing.\n",
+    stderr:
+      "/proc/causeway does not exist (SystemRefusedError)\n  Check the path, and create what is missing.\n",
   });
 });
 

@@ -31,6 +31,7 @@ export async function provedReceiptOf(
 ): Promise<ProvedReceipt> {
   const { id, prove } = owner;
   const proof = await keptProofOf(owner, prove !== undefined, store);
-  if (proof.state === "not-asked") throw new NotFoundError(`receipt of ${ownerKind(id)}`, id);
+  if (proof.state === "not-asked")
+    throw new NotFoundError(`receipt of ${ownerKind(id)}`, id, "It was started without --prove.");
   return { ownerId: id, proof };
 }

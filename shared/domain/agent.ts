@@ -146,7 +146,7 @@ export function unprotected(source: AgentRecord, planId: string): AgentRecord {
 
 /** Returns the agent, revoked or not. Throws `NotFoundError` if it does not have the role. */
 export function requireRole(agent: AgentRecord | undefined, role: EnrollableRole, id: string): AgentRecord {
-  if (agent?.role !== role) throw new NotFoundError(role, id);
+  if (agent?.role !== role) throw new NotFoundError(role === "target" ? "target host" : role, id);
   return agent;
 }
 

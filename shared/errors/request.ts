@@ -16,16 +16,6 @@ export class InvalidInputError extends CausewayError {
   }
 }
 
-export class NotFoundError extends CausewayError {
-  override readonly name = "NotFoundError";
-  readonly retryable = false;
-  readonly hint = "List the resources to see which ids exist.";
-
-  constructor(what: string, id: string) {
-    super(`there is no ${what} ${id}`);
-  }
-}
-
 /** The resource's state does not allow this. */
 export class WrongStateError extends CausewayError {
   override readonly name = "WrongStateError";

@@ -10,11 +10,12 @@ import { CaptureMode, FreezeShown, TakenDisk, ViewKind } from "./taken-point.ts"
 import { BandwidthWindow, MAX_WINDOWS, TimeZoneName, WeeklyHours } from "./weekly-hours.ts";
 
 /** One minute to 30 days, in whole minutes: EventBridge Scheduler has that precision. */
+const INTERVALS = "1 minute to 30 days, in whole minutes";
 const IntervalSeconds = z
   .int()
-  .min(60)
-  .max(30 * 86_400)
-  .multipleOf(60, "whole minutes");
+  .min(60, INTERVALS)
+  .max(30 * 86_400, INTERVALS)
+  .multipleOf(60, INTERVALS);
 
 const scheduling = {
   /** Either this or `cron`. */

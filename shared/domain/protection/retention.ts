@@ -1,6 +1,7 @@
 /** Which recovery points of a protection plan stay. */
 import * as z from "zod";
 import { InvalidInputError } from "../../errors.ts";
+import { inWords } from "../../problem-words.ts";
 import { TimeZone } from "../../time-zone.ts";
 
 /** How many periods a rule keeps. Rules that are absent from a plan keep nothing. */
@@ -125,7 +126,7 @@ export function parseRetention(text: string): Retention {
     if (counts[rule] !== undefined) throw invalid(`${rule} is given twice`);
     counts[rule] = Number(count);
   }
-  const retention = Retention.safeParse(counts);
+  const retention = Retention.safeParse(counts, { error: inWords });
   if (retention.success) return retention.data;
   throw invalid(
     retention.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; "),
