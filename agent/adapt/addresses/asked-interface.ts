@@ -66,21 +66,22 @@ export interface NamedAddress {
 
 /**
  * Which of the addresses of one family makes way: the asked one itself, the one that it replaces, or the only
- * one. `undefined` if there is none. Throws `AddressNotSetError` if it could be several.
+ * one if it is not known what it replaces. `undefined` if there is none, or if DHCP gave the one that makes
+ * way, which is in no file: those beside it stay. Throws `AddressNotSetError` if it could be another one.
  */
 export function replacedAmong<T extends NamedAddress>(
   present: readonly T[],
   { interface: name, address, instead }: SystemAddress,
 ): T | undefined {
   const own = present.filter((one) => !/^fe80:/i.test(one.address));
-  const found =
-    own.find((one) => isSameAddress(one.address, address)) ??
-    own.find((one) => instead !== undefined && isSameAddress(one.address, instead.address));
-  if (found || own.length === 0) return found;
-  const [only, ...others] = own;
-  if (others.length === 0) return only;
+  const named = own.filter((one) =>
+    [address, instead?.address ?? address].some((other) => isSameAddress(one.address, other)),
+  );
+  const candidates = named.length === 0 && !instead ? own : named;
+  if (candidates.length === 1 || own.length === 0) return candidates[0];
+  if (candidates.length === 0 && instead?.isLeased) return undefined;
   throw new AddressNotSetError(
-    `${name} has several addresses, ${own.map((one) => one.address).join(", ")}, and it is unknown which one makes way`,
+    `${name} has ${own.map((one) => one.address).join(", ")} here, and it is unknown which one makes way`,
   );
 }
 

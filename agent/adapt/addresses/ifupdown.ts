@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import { basename, dirname, matchesGlob, resolve } from "node:path";
 import { isSameAddress } from "#shared/addresses.ts";
-import type { SystemAddress } from "#shared/protocol/new-address.ts";
+import { isReachableGateway, type SystemAddress } from "#shared/protocol/new-address.ts";
 import {
   AddressNotSetError,
   type AskedInterface,
@@ -15,6 +15,8 @@ import {
 import { EditedLines } from "./edited-lines.ts";
 
 const MAIN = "/etc/network/interfaces";
+/** Of its files, only those directly in it are read here. */
+const FOLDER = `${MAIN}.d`;
 /** What only a running system has. */
 const RUNTIME_SOURCE = /^\/run\/network\/interfaces\.d(?:\/\*)?$/;
 const OTHER_STANZAS =
@@ -48,13 +50,19 @@ interface WantedOption {
 /** Debian's `/etc/network/interfaces`: https://manpages.debian.org/interfaces.5 */
 export const ifupdown: Configurator = {
   name: "ifupdown",
-  reads: [MAIN, `${MAIN}.d/*`],
+  reads: [MAIN, `${FOLDER}/*`],
   edited(files, asked) {
     const parsed = usedFiles(files).map(({ path, text }) => ({ path, edited: new EditedLines(text) }));
-    const stanzas = parsed.flatMap(stanzasIn).filter(({ name }) => name === asked.name);
+    const all = parsed.flatMap(stanzasIn);
+    const stanzas = all.filter(({ name }) => name === asked.name);
     if (stanzas.length === 0) return undefined;
     for (const { path, text } of files) requireKnownSources(path, sourcesIn(text));
-    for (const address of asked.addresses) setAddress(address, stanzas);
+    for (const stanza of stanzas) requireClassic(stanza);
+    const aliases = all.filter(({ name }) => name.startsWith(`${asked.name}:`));
+    for (const address of asked.addresses) {
+      for (const alias of aliases) requireOtherAddress(alias, address);
+      setAddress(address, stanzas);
+    }
     setNameServers(asked, stanzas);
     return parsed.map(({ path, edited }) => ({ path, text: edited.text }));
   },
@@ -67,17 +75,24 @@ interface Source {
 }
 
 function sourcesIn(text: string): Source[] {
-  return [...text.matchAll(/^[ \t]*source(-directory|-dir)?[ \t]+(\S+)/gm)].map(([, folder, path = ""]) => ({
-    path: resolve(dirname(MAIN), path),
-    isFolder: folder !== undefined,
-  }));
+  return [...text.matchAll(/^[ \t]*source(-directory|-dir)?[ \t]+(.*)$/gm)].flatMap(
+    ([, folder, paths = ""]) =>
+      paths
+        .trim()
+        .split(/\s+/)
+        .map((path) => ({ path: resolve(dirname(MAIN), path), isFolder: folder !== undefined })),
+  );
 }
 
-/** The main file, and those that it includes. */
+/** The main file, and those that it includes, or that these include. */
 function usedFiles(files: readonly TextFile[]): TextFile[] {
-  const main = files.find(({ path }) => path === MAIN);
-  const sources = sourcesIn(main?.text ?? "");
-  return files.filter(({ path }) => path === MAIN || sources.some((source) => includes(source, path)));
+  const used = new Set(files.filter(({ path }) => path === MAIN));
+  // A set also visits what is added while it is walked.
+  for (const { text } of used) {
+    const sources = sourcesIn(text);
+    for (const file of files) if (sources.some((source) => includes(source, file.path))) used.add(file);
+  }
+  return files.filter((file) => used.has(file));
 }
 
 function includes({ path, isFolder }: Source, file: string): boolean {
@@ -86,7 +101,9 @@ function includes({ path, isFolder }: Source, file: string): boolean {
 }
 
 function requireKnownSources(path: string, sources: readonly Source[]): void {
-  const other = sources.find((one) => !one.path.startsWith(`${MAIN}.d`) && !RUNTIME_SOURCE.test(one.path));
+  const other = sources.find(
+    ({ path: from, isFolder }) => (isFolder ? from : dirname(from)) !== FOLDER && !RUNTIME_SOURCE.test(from),
+  );
   if (other)
     throw new AddressNotSetError(`${path} includes ${other.path}, which may configure the interface again`);
 }
@@ -94,9 +111,12 @@ function requireKnownSources(path: string, sources: readonly Source[]): void {
 function stanzasIn({ path, edited }: Pick<Stanza, "path" | "edited">): Stanza[] {
   const stanzas: Stanza[] = [];
   let current: Stanza | undefined;
+  let continues = false;
   for (const [line, text] of edited.lines.entries()) {
     const [key = "", name = "", family = "", method = "", ...others] = text.trim().split(/\s+/);
-    const isContinued = line > 0 && edited.lines[line - 1]?.endsWith("\\") === true;
+    const isContinued: boolean = continues;
+    // A comment is skipped before a backslash at its end is looked at.
+    continues = text.endsWith("\\") && (isContinued || !key.startsWith("#"));
     if (isContinued && current) current.method = "";
     if (key === "" || key.startsWith("#") || isContinued) continue;
     if (key === "iface") {
@@ -122,6 +142,34 @@ function stanzasIn({ path, edited }: Pick<Stanza, "path" | "edited">): Stanza[] 
   return stanzas;
 }
 
+/**
+ * Throws `AddressNotSetError` for a stanza that only ifupdown2 or ifupdown-ng take as it is meant: without a
+ * method, or with several addresses, of any family.
+ */
+function requireClassic({ path, name, family, method, options }: Stanza): void {
+  const addresses = options.flatMap(({ key, value }) =>
+    key === "address" ? [value.split("/")[0] ?? ""] : [],
+  );
+  const isOther = addresses.some((address) => isIP(address) !== 0 && isIP(address) !== family);
+  if (method === "" || addresses.length > 1 || isOther)
+    throw new AddressNotSetError(`${path} configures ${name} in a way that is not understood`);
+}
+
+/**
+ * Throws `AddressNotSetError` if an alias, such as `eth0:1` for a further address of `eth0`, has the address
+ * that makes way, or the new one.
+ */
+function requireOtherAddress({ path, name, options }: Stanza, { address, instead }: SystemAddress): void {
+  for (const { key, value } of options) {
+    const own = value.split("/")[0] ?? "";
+    if (
+      key === "address" &&
+      [address, instead?.address].some((one) => one && isIP(own) && isSameAddress(one, own))
+    )
+      throw new AddressNotSetError(`${path}: ${name} has ${own}: give it to the interface itself`);
+  }
+}
+
 function setAddress(asked: SystemAddress, all: readonly Stanza[]): void {
   const own = all.filter(({ family }) => family === addressFamily(asked));
   for (const stanza of all) requireHarmlessCommands(stanza, asked);
@@ -134,7 +182,10 @@ function setAddress(asked: SystemAddress, all: readonly Stanza[]): void {
   });
   if (own.length > 1 && present.length < own.length)
     throw new AddressNotSetError(`${asked.interface} is configured in several ways for one family`);
-  const stanza = replacedAmong(present, asked)?.stanza ?? own[0];
+  const replaced = replacedAmong(present, asked);
+  if (!replaced && present.length > 0)
+    throw new AddressNotSetError(`${asked.interface} has a static address here, and another one by DHCP`);
+  const stanza = replaced?.stanza ?? own[0];
   const routed = own.filter((one) => gatewayOf(one) !== undefined);
   if (routed.length > 1) throw new AddressNotSetError(`${asked.interface} has several default routes`);
   const gateway = gatewayAmong(
@@ -156,12 +207,24 @@ function requireHarmlessCommands({ path, name, options }: Stanza, asked: SystemA
   const former = instead && !isSameAddress(instead.address, address) ? instead.address : undefined;
   for (const { key, value } of options) {
     if (key === "pointopoint") throw new AddressNotSetError(`${path}: ${of} is a point-to-point link`);
-    if (COMMANDS.has(key) && former !== undefined && value.split(/[^0-9a-fA-F:.]+/).includes(former))
+    const words = value.split(/[^0-9a-fA-F:.]+/).filter((word) => isIP(word) > 0);
+    if (COMMANDS.has(key) && former !== undefined && words.some((word) => isSameAddress(word, former)))
       throw new AddressNotSetError(`${path}: a command of ${name} names ${former}: ${value}`);
-    const isKept = gateway === undefined || value.split(/\s+/).includes(gateway);
+    const isKept =
+      gateway === undefined
+        ? !words.some((word) => isOutOfReach(word, asked))
+        : words.some((word) => isSameAddress(word, gateway));
     if (isDefaultRoute({ key, value }) && isOfFamily(value, asked) && !isKept)
       throw new AddressNotSetError(`${path}: a command of ${name} makes its default route: ${value}`);
   }
+}
+
+function isOutOfReach(word: string, asked: SystemAddress): boolean {
+  return (
+    isIP(word) === addressFamily(asked) &&
+    !/^(?:0\.0\.0\.0|::)$/.test(word) &&
+    !isReachableGateway(word, asked)
+  );
 }
 
 /** Made by a command of the operator's. */

@@ -49,7 +49,9 @@ function addressesIn(text: string): { address: string; line: number }[] {
   return text.split("\n").flatMap((line, index) => {
     if (/^\s*[#;]/.test(line)) return [];
     const words = line.split(/[^0-9A-Fa-f:.]+/).map((word) => word.replace(/^\.+|\.+$/g, ""));
-    return words.filter((word) => isIP(word) > 0).map((address) => ({ address, line: index + 1 }));
+    // `192.0.2.10:22`, and the kernel's `ip=192.0.2.10::192.0.2.1:255.255.255.0`.
+    const parts = words.flatMap((word) => (isIP(word) > 0 ? [word] : word.split(":")));
+    return parts.filter((part) => isIP(part) > 0).map((address) => ({ address, line: index + 1 }));
   });
 }
 

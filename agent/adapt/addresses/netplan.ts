@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
-import { matchesGlob } from "node:path";
+import { basename, matchesGlob } from "node:path";
 import { isDeepStrictEqual } from "node:util";
+import { isSameAddress } from "#shared/addresses.ts";
 import type { SystemAddress } from "#shared/protocol/new-address.ts";
 import {
   AddressNotSetError,
@@ -19,6 +20,9 @@ import { plainOf, readYaml, type YamlEntry, type YamlNode, type YamlValue, yamlE
 
 type Mapping = Record<string, YamlValue>;
 
+/** Where an administrator's files are; a package's are elsewhere. */
+const OWN = "/etc/netplan/";
+
 /** Where a file configures the interface. */
 interface Place {
   file: TextFile;
@@ -31,9 +35,10 @@ interface Place {
 /** https://netplan.readthedocs.io/en/stable/netplan-yaml/ */
 export const netplan: Configurator = {
   name: "netplan",
-  reads: ["/etc/netplan/*.yaml"],
+  reads: [`${OWN}*.yaml`, "/usr/lib/netplan/*.yaml"],
   edited(files, asked) {
-    const places = files.flatMap((file) => placesIn(file, asked));
+    const roots = rootsOf(files);
+    const places = [...roots].flatMap(([file, root]) => placesIn({ file, root }, asked));
     const [place, ...others] = places;
     if (!place) return undefined;
     // It joins them: an address in one cannot be taken away in another.
@@ -41,7 +46,10 @@ export const netplan: Configurator = {
       throw new AddressNotSetError(
         `${asked.name} is configured in several places: ${places.map(({ file }) => file.path).join(", ")}`,
       );
-    return [changed(place, asked)];
+    if (!place.file.path.startsWith(OWN))
+      throw new AddressNotSetError(`${place.file.path} configures ${asked.name}, and is a package's`);
+    const renderers = [...roots.values()].flatMap((root) => rendererIn(root) ?? []);
+    return [changed({ ...place, renderer: renderers.at(-1) }, asked)];
   },
 };
 
@@ -55,8 +63,16 @@ function read({ path, text }: TextFile): YamlNode {
   }
 }
 
-function placesIn(file: TextFile, asked: AskedInterface): Place[] {
-  const root = read(file);
+/** In the order in which they are joined, whatever their folders are. One in `/etc` hides a package's. */
+function rootsOf(files: readonly TextFile[]): Map<TextFile, YamlNode> {
+  const byName = new Map<string, TextFile>();
+  for (const file of files)
+    if (!byName.get(basename(file.path))?.path.startsWith(OWN)) byName.set(basename(file.path), file);
+  const used = [...byName].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return new Map(used.map(([, file]) => [file, read(file)]));
+}
+
+function placesIn({ file, root }: Pick<Place, "file" | "root">, asked: AskedInterface): Place[] {
   const network = yamlEntry(root, "network")?.value;
   const kinds = network?.kind === "map" ? network.entries : [];
   return kinds.flatMap(({ key: kind, value }) =>
@@ -86,13 +102,17 @@ function isFor({ key, value }: YamlEntry, kind: string, asked: AskedInterface, {
   throw new AddressNotSetError(`${path}: ${key} can be for several interfaces, and for ${asked.name}`);
 }
 
-function changed({ file, root, path, entry }: Place, asked: AskedInterface): TextFile {
+/** `renderer`: of all interfaces that name none. */
+function changed(
+  { file, root, path, entry, renderer }: Place & { renderer: YamlValue | undefined },
+  asked: AskedInterface,
+): TextFile {
   const before = plainOf(entry.value);
   const old = before === "" ? {} : before;
   if (typeof old === "string" || Array.isArray(old))
     throw new AddressNotSetError(`${file.path}: ${entry.key} is not understood`);
   requireNoOtherSettings(old, file.path);
-  if (isOn(old.dhcp6) && rendererOf(old, root) === "NetworkManager")
+  if (isOn(old.dhcp6) && (old.renderer ?? renderer) === "NetworkManager")
     for (const one of asked.addresses) requireRouter(one, file.path);
   const swaps: Swap[] = [];
   let next: Mapping = { ...old };
@@ -117,10 +137,10 @@ function requireNoOtherSettings(old: Mapping, path: string): void {
   if (other !== undefined) throw new AddressNotSetError(`${path} sets ${other} for NetworkManager itself`);
 }
 
-function rendererOf(port: Mapping, root: YamlNode): YamlValue | undefined {
+function rendererIn(root: YamlNode): YamlValue | undefined {
   const network = yamlEntry(root, "network")?.value;
   const all = yamlEntry(network, "renderer")?.value;
-  return port.renderer ?? (all && plainOf(all));
+  return all && plainOf(all);
 }
 
 function isOn(value: YamlValue | undefined): boolean {
@@ -160,7 +180,23 @@ function withAddress(port: Mapping, asked: SystemAddress, swaps: Swap[]): Mappin
     swaps.push({ key: "addresses", from: text, to: value });
   }
   next.addresses = items;
-  return withGateway(next, asked, swaps);
+  return withSource(withGateway(next, asked, swaps), asked, swaps);
+}
+
+/** The kernel makes no route from an address that the system does not have. */
+function withSource(port: Mapping, { address, instead }: SystemAddress, swaps: Swap[]): Mapping {
+  const isFormer = (from: YamlValue | undefined) =>
+    typeof from === "string" &&
+    isIP(from) > 0 &&
+    instead !== undefined &&
+    isSameAddress(from, instead.address);
+  const routes = listIn(port, "routes").map((route) => {
+    const { from } = mapping(route);
+    if (!isFormer(from)) return route;
+    swaps.push({ key: "routes", from: String(from), to: address });
+    return { ...mapping(route), from: address };
+  });
+  return routes.length === 0 ? port : { ...port, routes };
 }
 
 function withGateway(port: Mapping, asked: SystemAddress, swaps: Swap[]): Mapping {

@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { isSameAddress } from "#shared/addresses.ts";
 import type { SystemAddress } from "#shared/protocol/new-address.ts";
 import {
   AddressNotSetError,
@@ -26,14 +27,29 @@ export const networkManager: Configurator = {
     const named = profiles.filter(({ match }) => match === "named");
     const open = profiles.filter(({ match }) => match === "any card");
     if (named.length === 0 && open.length === 0) return undefined;
+    const rank = Math.max(...named.map(({ file }) => priorityOf(file)));
+    const preferred = open.find(({ file }) => priorityOf(file) > rank);
+    if (named.length > 0 && preferred)
+      throw new AddressNotSetError(
+        `${preferred.file.path} is for any card, and comes before those for ${asked.name}`,
+      );
     if (named.length > 0) return named.map(({ file }) => changed(file, asked));
     const [only, ...others] = open;
-    if (only && others.length === 0 && asked.isOnlyCard) return [changed(only.file, asked)];
+    const isPlain =
+      only && new IniText(only.file.text).sections("match").every(({ entries }) => entries.length === 0);
+    if (isPlain && others.length === 0 && asked.isOnlyCard) return [changed(only.file, asked)];
     throw new AddressNotSetError(
       `it is unknown which of these is for ${asked.name}: ${open.map(({ file }) => file.path).join(", ")}`,
     );
   },
 };
+
+/** Of several profiles for a card, NetworkManager takes the one with the highest. */
+function priorityOf({ text }: TextFile): number {
+  const ini = new IniText(text);
+  const isOff = /^(?:false|no|off|0)$/i.test(ini.value("connection", "autoconnect") ?? "");
+  return isOff ? -Infinity : Number.parseInt(ini.value("connection", "autoconnect-priority") ?? "0", 10);
+}
 
 type Match = "none" | "named" | "any card";
 
@@ -73,6 +89,7 @@ function setAddress(ini: IniText, path: string, asked: SystemAddress): void {
     throw new AddressNotSetError(`${path}: the method ${method} of ${section} is not understood`);
   const present = addressesIn(ini, section, path);
   requireNoRoute(ini, section, path);
+  requireOtherSource(ini, section, path, asked);
   const [key] = ini.entries(section, "gateway").slice(-1);
   const inline = present.find((one) => one.gateway !== undefined);
   const known = (key?.value || undefined) ?? inline?.gateway;
@@ -84,14 +101,17 @@ function setAddress(ini: IniText, path: string, asked: SystemAddress): void {
   // Only one of them names the gateway.
   for (const one of present)
     if (one !== replaced && one.gateway !== undefined) ini.set(one.entry, `${one.address}/${one.prefix}`);
-  const isInline = gateway !== undefined && !key;
+  // The gateway of a further address would not count.
+  const isFurther = !replaced && present.length > 0;
+  const isInline = gateway !== undefined && !key && !isFurther;
   const value = `${asked.address}/${asked.prefixLength}${isInline ? `,${gateway}` : ""}`;
   if (replaced) ini.set(replaced.entry, value);
   const methods = ini.entries(section, "method");
   for (const entry of methods) if (entry.value !== "manual") ini.set(entry, "manual");
   ini.add(
     section,
-    ...(replaced ? [] : [`address1=${value}`]),
+    ...(replaced ? [] : [`${freeKey(present)}=${value}`]),
+    ...(isFurther && gateway !== undefined && !key ? [`gateway=${gateway}`] : []),
     ...(methods.length > 0 ? [] : ["method=manual"]),
   );
   if (key && gateway !== undefined && key.value !== gateway) ini.set(key, gateway);
@@ -110,6 +130,20 @@ function addressesIn(ini: IniText, section: string, path: string): KeyfileAddres
       const isNone = gateway === "" || gateway === "0.0.0.0" || gateway === "::";
       return { entry, address, prefix, gateway: isNone ? undefined : gateway };
     });
+}
+
+function freeKey(present: readonly KeyfileAddress[]): string {
+  const numbers = present.map(({ entry }) => Number(/\d+$/.exec(entry.key)?.[0] ?? 0));
+  return `address${Math.max(0, ...numbers) + 1}`;
+}
+
+/** The kernel makes no route from an address that the system does not have. */
+function requireOtherSource(ini: IniText, section: string, path: string, { instead }: SystemAddress): void {
+  for (const { key, value } of ini.sections(section).flatMap(({ entries }) => entries)) {
+    const source = /^routes?\d+_options$/.test(key) ? /\bsrc=([^,]+)/.exec(value)?.[1] : undefined;
+    if (source && instead && isIP(source) > 0 && isSameAddress(source, instead.address))
+      throw new AddressNotSetError(`${path}: ${key}=${value} makes a route from the address that makes way`);
+  }
 }
 
 function requireNoRoute(ini: IniText, section: string, path: string): void {

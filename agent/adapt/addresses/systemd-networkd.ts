@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { basename, matchesGlob } from "node:path";
+import { isSameAddress } from "#shared/addresses.ts";
 import type { SystemAddress } from "#shared/protocol/new-address.ts";
 import {
   AddressNotSetError,
@@ -17,7 +18,7 @@ const FOLDER = "/etc/systemd/network";
 /** The first file that matches an interface configures it. */
 const OWN = `${FOLDER}/00-causeway-`;
 const DEFAULT_ROUTES = new Set([undefined, "", "0.0.0.0/0", "::/0", "default"]);
-const CONFIGURING_KEYS = /^(?:Address|Gateway|DHCP|Match|Name|MACAddress|Broadcast|Peer)$/m;
+const CONFIGURING_KEYS = /^(?:Address|Gateway|DHCP|Match|Name|MACAddress|Broadcast|Peer)$/;
 
 /** https://www.freedesktop.org/software/systemd/man/latest/systemd.network.html */
 export const systemdNetworkd: Configurator = {
@@ -27,6 +28,7 @@ export const systemdNetworkd: Configurator = {
     const networks = files
       .filter(({ path }) => path.endsWith(".network"))
       .toSorted((a, b) => (basename(a.path) < basename(b.path) ? -1 : 1));
+    requireReadBase(files, networks, asked);
     for (const file of networks) {
       const ini = new IniText(file.text);
       const match = matchOf(ini, asked);
@@ -77,9 +79,35 @@ function isNamed(name: string, globs: readonly string[]): boolean {
 function requireReadable({ path }: TextFile, ini: IniText, files: readonly TextFile[]): void {
   if (ini.isContinued) throw new AddressNotSetError(`${path} continues a value on the next line`);
   for (const dropIn of files.filter((one) => one.path.startsWith(`${path}.d/`))) {
-    const keys = [...dropIn.text.matchAll(/^\s*\[?(\w+)/gm)].map(([, key]) => key).join("\n");
-    if (CONFIGURING_KEYS.test(keys))
+    if (configures(dropIn.text))
       throw new AddressNotSetError(`${dropIn.path} changes the addresses of ${path}`);
+  }
+}
+
+/** Whether a drop-in decides on addresses, or on the interfaces. */
+function configures(dropIn: string): boolean {
+  return [...dropIn.matchAll(/^\s*\[?(\w+)/gm)].some(([, key = ""]) => CONFIGURING_KEYS.test(key));
+}
+
+/** Drop-ins can be for a file outside of this folder, such as netplan's in `/run`. */
+function requireReadBase(
+  files: readonly TextFile[],
+  networks: readonly TextFile[],
+  { name, addresses }: AskedInterface,
+): void {
+  for (const { path, text } of files) {
+    const base = /^(.*)\.d\/[^/]+$/.exec(path)?.[1];
+    if (base === undefined || networks.some((one) => one.path === base)) continue;
+    const former = addresses.flatMap(({ instead }) => instead?.address ?? []);
+    const isOwn =
+      basename(base) === `10-netplan-${name}.network` ||
+      text
+        .split(/[^0-9a-fA-F:.]+/)
+        .some((word) => isIP(word) && former.some((one) => isSameAddress(one, word)));
+    if (isOwn && configures(text))
+      throw new AddressNotSetError(
+        `${path} changes the addresses of ${basename(base)}, which is not read here`,
+      );
   }
 }
 
@@ -99,6 +127,7 @@ function changed({ path, text }: TextFile, { addresses, nameServers }: AskedInte
   for (const asked of addresses) {
     setAddress(ini, asked);
     setGateway(ini, asked);
+    setSource(ini, asked);
   }
   setDhcp(ini, addresses);
   if (nameServers.length > 0) {
@@ -158,6 +187,13 @@ function setGateway(ini: IniText, asked: SystemAddress): void {
     ini.addSection("Route", `Gateway=${gateway}`, "GatewayOnLink=yes");
   } else if (short[0]) ini.set(short[0], gateway);
   else ini.add("Network", `Gateway=${gateway}`);
+}
+
+/** The kernel makes no route from an address that the system does not have. */
+function setSource(ini: IniText, { address, instead }: SystemAddress): void {
+  for (const entry of ini.entries("Route", "PreferredSource"))
+    if (instead && isIP(entry.value) > 0 && isSameAddress(entry.value, instead.address))
+      ini.set(entry, address);
 }
 
 /** Its name had another case before systemd 242. */

@@ -6,18 +6,27 @@ export const networkScripts: Configurator = {
   name: "network-scripts",
   reads: ["/etc/sysconfig/network-scripts/ifcfg-*", "/etc/sysconfig/network/ifcfg-*"],
   edited(files, { name, card }) {
-    const found = files.find(({ path, text }) => {
+    for (const { path, text } of files) {
       const words = [...text.matchAll(/^\s*(?:DEVICE|HWADDR)=["']?([^"'\s]+)/gim)].map(
         ([, word = ""]) => word,
       );
-      return (
-        path.endsWith(`/ifcfg-${name}`) || words.some((word) => word === name || word.toLowerCase() === card)
-      );
-    });
-    if (!found) return undefined;
-    throw new AddressNotSetError(`${found.path} configures ${name}, and such files are not changed`);
+      const isNamed =
+        path.endsWith(`/ifcfg-${name}`) || words.some((word) => word === name || word.toLowerCase() === card);
+      if (isNamed) throw new AddressNotSetError(`${path} configures ${name}, and such files are not changed`);
+      if (words.length === 0 && isForAnyCard(path, text))
+        throw new AddressNotSetError(`${path} can be for any card, and such files are not changed`);
+    }
+    return undefined;
   },
 };
+
+/** NetworkManager takes such a file for every card; SUSE's programs take its name. */
+function isForAnyCard(path: string, text: string): boolean {
+  const type = /^\s*TYPE=["']?([^"'\s]+)/im.exec(text)?.[1] ?? "Ethernet";
+  return (
+    path.startsWith("/etc/sysconfig/network-scripts/") && !path.endsWith("-lo") && /^ethernet$/i.test(type)
+  );
+}
 
 /** A DHCP client that can give static addresses, too. */
 export const dhcpcd: Configurator = {
