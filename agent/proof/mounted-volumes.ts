@@ -1,11 +1,11 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { runGuestTool } from "../browse/guest/tool.ts";
-import type { GuestVolume } from "../browse/guest/volumes.ts";
+import type { GuestVolume, VolumeIds } from "../browse/guest/volumes.ts";
 import { fileSystemOf } from "../filesystems/file-systems.ts";
 
 /** A volume, as far as mounting it depends on it. */
-type Volume = Pick<GuestVolume, "device" | "type"> & { uuid?: string | undefined };
+type Volume = Pick<GuestVolume, "device" | "type"> & Pick<VolumeIds, "uuid" | "memberUuid">;
 
 /** A file system, and where it is mounted, or why it is not. */
 export type ProvingMount<V extends Volume> = { uuid: string; volume: V } & (
@@ -26,8 +26,9 @@ export async function mountAll<V extends Volume>(
   for (const [uuid, same] of Map.groupBy(volumes, (volume) => volume.uuid?.toLowerCase() ?? "")) {
     const [volume] = same;
     if (uuid === "" || !volume) continue;
-    // The parts of one btrfs share its UUID, and any of them mounts it.
-    const isOne = same.length === 1 || volume.type === "btrfs";
+    // The parts of one btrfs share its UUID, and any of them mounts it. Of two copies, the kernel takes one.
+    const members = new Set(same.map(({ memberUuid, device }) => memberUuid ?? device));
+    const isOne = same.length === 1 || (volume.type === "btrfs" && members.size === same.length);
     mounted.push({
       ...{ uuid, volume },
       ...(isOne

@@ -28,6 +28,7 @@ interface StillVolume {
   device: string;
   type?: string | undefined;
   uuid?: string | undefined;
+  memberUuid?: string | undefined;
   /** What is to be said if it has no type. */
   problem?: string | undefined;
 }
@@ -113,7 +114,7 @@ async function volumesOf(disks: readonly LocalDisk[]): Promise<StillVolume[]> {
 }
 
 function stillVolume(place: string, { device, type, ids, problem }: GuestVolume): StillVolume {
-  return { place, device, type, uuid: ids.uuid, problem };
+  return { place, device, type, uuid: ids.uuid, memberUuid: ids.memberUuid, problem };
 }
 
 /** Which of them are mounted, which have no files that are compared, and which are not opened. */

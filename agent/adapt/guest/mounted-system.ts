@@ -8,7 +8,13 @@ import { fileSystemOf } from "../../filesystems/file-systems.ts";
 import { fstabEntries } from "../../machine/fstab.ts";
 import type { DiskKey } from "../disk-key.ts";
 import { neededMounts } from "./needed-mounts.ts";
-import { type AttachedVolume, attachedVolumes, makeWritable, volumeNamed } from "./system-volumes.ts";
+import {
+  type AttachedVolume,
+  attachedVolumes,
+  makeWritable,
+  secondNamed,
+  volumeNamed,
+} from "./system-volumes.ts";
 import { closeVolumes, nameUnlocked, openedVolumes } from "./volume-layers.ts";
 
 const PROBE = "/mnt/probe";
@@ -50,11 +56,14 @@ export class MountedSystem {
     const volumes = await openedVolumes(await attachedVolumes(disks), keys);
     const system = new MountedSystem(volumes);
     const root = await onlyRoot(volumes, disks);
+    for (const { device, place } of fstabEntries(root.fstab))
+      if (place === "/") requireOneNamed({ device, place }, volumes, disks);
     await system.#mount(root.volume, "", root.subvolume === undefined ? [] : [`subvol=${root.subvolume}`]);
     await system.#nameEncrypted(disks);
     for (const { device, place, options } of neededMounts(root.fstab)) {
       const volume = volumeNamed(device, volumes, disks);
       if (!volume) throw new SystemUnusableError(`${place} is on ${device}, which no disk has`);
+      requireOneNamed({ device, place }, volumes, disks);
       await system.#mount(volume, place, options);
     }
     for (const [type, place] of KERNEL_MOUNTS) await system.#run(place, "-t", type, type);
@@ -104,6 +113,18 @@ export class MountedSystem {
     if (!succeeded) throw new SystemUnusableError(`${place || "/"} cannot be mounted: ${complaint}`);
     this.#mounted.push(folder);
   }
+}
+
+/** It is unknown which of several a system takes, so what is written into one could be lost. */
+function requireOneNamed(
+  { device, place }: { device: string; place: string },
+  volumes: readonly AttachedVolume[],
+  disks: readonly SourceDiskIdentity[],
+): void {
+  if (secondNamed(device, volumes, disks))
+    throw new SystemUnusableError(
+      `${place} is on ${device}, which several volumes have: leave out the disk with the copy, or give that another identity`,
+    );
 }
 
 /** If there are several, the one whose own list of file systems says that it is the root. */

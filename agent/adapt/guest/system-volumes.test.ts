@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type AttachedVolume, volumeNamed } from "./system-volumes.ts";
+import { type AttachedVolume, secondNamed, volumeNamed } from "./system-volumes.ts";
 
 const DISKS = [{ name: "sda" }, { name: "sdb" }];
 const VOLUMES: AttachedVolume[] = [
@@ -22,4 +22,25 @@ test.each([
   ["/dev/md1", undefined],
 ])("%s is the volume that the system means, whatever the guest calls it", (name, device) => {
   expect(volumeNamed(name, VOLUMES, DISKS)?.device).toBe(device);
+});
+
+// https://github.com/digint/btrbk/issues/205, https://github.com/storaged-project/blivet-gui/issues/244
+test("a name that a copy of a volume has, too, is noticed; the parts of one btrfs are no copies", () => {
+  const copies = VOLUMES.filter(({ uuid }) => uuid === "volume").map((one) => ({
+    ...one,
+    device: "sdd1",
+    logical: undefined,
+  }));
+  const pool = ["a", "b"].map((memberUuid) => ({
+    device: memberUuid,
+    type: "btrfs",
+    uuid: "pool",
+    memberUuid,
+  }));
+  const all = [...VOLUMES, ...copies, ...pool];
+  expect(secondNamed("UUID=volume", all, DISKS)?.device).toBe("sdd1");
+  for (const name of ["UUID=root", "UUID=pool", "/dev/vg-0/root", "UUID=none"])
+    expect(secondNamed(name, all, DISKS)).toBeUndefined();
+  const copied = [...pool, { ...pool[0], device: "c" } as AttachedVolume];
+  expect(secondNamed("UUID=pool", copied, DISKS)?.device).toBe("c");
 });

@@ -78,3 +78,19 @@ export function volumeNamed(
   const found = namedDevice(name, { volumes, disks });
   return found.kind === "volume" ? volumes.find((volume) => volume === found.volume) : undefined;
 }
+
+/** Another volume that a name in `/etc/fstab` could mean as well: a copy has the identity of its original. */
+export function secondNamed(
+  name: string,
+  volumes: readonly AttachedVolume[],
+  disks: readonly SourceDiskIdentity[],
+): AttachedVolume | undefined {
+  const first = volumeNamed(name, volumes, disks);
+  const isOther = (one: AttachedVolume) => one !== first && !(first && isSameBtrfs(one, first));
+  return first && volumeNamed(name, volumes.filter(isOther), disks);
+}
+
+/** Of one file system, two devices: not of two copies. */
+function isSameBtrfs(one: AttachedVolume, other: AttachedVolume): boolean {
+  return one.type === "btrfs" && one.uuid === other.uuid && one.memberUuid !== other.memberUuid;
+}

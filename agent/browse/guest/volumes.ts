@@ -17,6 +17,8 @@ export interface VolumeIds {
   label?: string | undefined;
   partUuid?: string | undefined;
   partLabel?: string | undefined;
+  /** Of the device alone, where a file system is on several. */
+  memberUuid?: string | undefined;
 }
 
 /** A volume, and the device on which the guest finds it. */
@@ -157,6 +159,7 @@ export async function describeVolume({
       label,
       partUuid: field("PART_ENTRY_UUID"),
       partLabel: field("PART_ENTRY_NAME"),
+      memberUuid: field("UUID_SUB"),
     },
     sizeBytes: Number(sectors) * SECTOR_BYTES,
     ...(type === undefined ? {} : { type: type.slice(0, 100) }),
