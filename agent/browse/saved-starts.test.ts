@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Log } from "#shared/log.ts";
+import { isRoot, tool } from "../filesystems/testing/test-image.ts";
 import { SavedStarts } from "./saved-starts.ts";
 
 const WAITING_GUEST = join(import.meta.dirname, "testing/waiting-guest.pl");
@@ -23,7 +24,8 @@ let warnings: unknown[];
 let starts: SavedStarts;
 
 const log: Log = { info: () => {}, warn: (_, fields) => warnings.push(fields?.error), error: () => {} };
-const newAgent = () => new SavedStarts({ folder: join(dir, "starts"), log });
+const newAgent = (limitMs?: number) =>
+  new SavedStarts({ folder: join(dir, "starts"), log, ...(limitMs !== undefined && { limitMs }) });
 
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), "causeway-saved-starts-"));
@@ -58,7 +60,8 @@ async function startOne(agent = starts, imageId?: string, signal = never): Promi
 /** What QEMU was started for, in order. */
 const seen = async () => (await readFile(join(dir, "log/starts"), "utf8")).trim().split("\n");
 const files = async (imageId = "image-1") => readdir(join(dir, "starts", imageId));
-const break_ = (what: "cannot-save" | "cannot-resume") => writeFile(join(dir, what), "");
+const break_ = (what: "cannot-save" | "cannot-resume" | "hangs" | "upgraded") =>
+  writeFile(join(dir, what), "");
 
 test("the first guest saves a start, and each guest resumes from it, also after the agent was restarted", async () => {
   await startOne();
@@ -111,6 +114,53 @@ test("where nothing can be saved, guests start, and saving is not tried each tim
   await startOne();
   expect(await seen()).toEqual(["saved", "started", "started"]);
   expect(await files()).toEqual([]);
+});
+
+// https://github.com/lxc/incus/issues/2517
+test("a guest whose QEMU waits without end for its state is started", async () => {
+  await startOne();
+  await break_("hangs");
+  await startOne(newAgent(1000));
+  expect((await seen()).slice(-2)).toEqual(["resumed", "started"]);
+  expect(warnings).toEqual([expect.stringContaining("does not take")]);
+});
+
+// https://github.com/sandia-minimega/minimega/issues/1445
+test("a guest whose QEMU never finishes a state is started", async () => {
+  await break_("hangs");
+  await startOne(newAgent(1000));
+  expect(await seen()).toEqual(["saved", "started"]);
+  expect(await files()).toEqual([]);
+  expect(warnings).toEqual([expect.stringContaining("does not save")]);
+});
+
+// https://github.com/sandia-minimega/minimega/issues/847
+test("another version of QEMU resumes nothing of the earlier one, which is removed", async () => {
+  await startOne();
+  await break_("upgraded");
+  await startOne();
+  expect(await seen()).toEqual(["saved", "resumed", "saved", "resumed"]);
+  expect(await files()).toHaveLength(1);
+});
+
+test("two agents that share a folder resume no state of which each has written a part", async () => {
+  await Promise.all([startOne(newAgent()), startOne(newAgent())]);
+  await startOne(newAgent());
+  expect((await seen()).filter((what) => what !== "started").length).toBeGreaterThan(2);
+  for (const one of await files()) expect(one).not.toContain("partial");
+});
+
+test.skipIf(!isRoot)("a folder on a full disk keeps nothing, and guests start", async () => {
+  await mkdir(join(dir, "starts"));
+  tool("mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", join(dir, "starts"));
+  try {
+    await startOne();
+    expect(await seen()).toEqual(["started"]);
+    expect(warnings).toEqual([expect.stringContaining("too little free space")]);
+    expect(await files()).toEqual([]);
+  } finally {
+    tool("umount", join(dir, "starts"));
+  }
 });
 
 test("only starts of the image that is used are kept", async () => {

@@ -3,7 +3,7 @@ import { createHash, type Hash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
 import { mkdir, open, readdir, rename, rm, statfs } from "node:fs/promises";
 import { join } from "node:path";
-import type { Readable, Writable } from "node:stream";
+import type { Duplex, Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
 import { constants, createZstdCompress, createZstdDecompress } from "node:zlib";
@@ -12,6 +12,7 @@ import { canonicalJson } from "#shared/protocol/canonical-json.ts";
 import { BootImageMachine } from "../hypervisor/qemu/boot-image-machine.ts";
 import { QEMU_PROGRAM } from "../hypervisor/qemu/qemu-machine.ts";
 import { saveState } from "../hypervisor/qemu/save-state.ts";
+import { withTimeLimit } from "../machine/time-limit.ts";
 import { GuestChannel } from "./guest-channel.ts";
 import { type StartedGuest, type StartedGuestOptions, startGuest, stopOnFailure } from "./started-guest.ts";
 
@@ -19,6 +20,10 @@ import { type StartedGuest, type StartedGuestOptions, startGuest, stopOnFailure 
 const LEAST_FREE_BYTES = 1024 * 2 ** 20;
 /** Small pieces take seconds in all. */
 const PIECE_BYTES = 2 ** 20;
+/** Of each of the two hashes in a name. */
+const HASH_DIGITS = 16;
+/** For QEMU to give or to take a state, which is seconds. It can wait without end. */
+const STATE_LIMIT_MS = 2 * 60_000;
 
 type SavedGuestOptions = StartedGuestOptions & { imageId: string };
 
@@ -30,13 +35,15 @@ type SavedGuestOptions = StartedGuestOptions & { imageId: string };
 export class SavedStarts {
   readonly #folder: string;
   readonly #log: Log;
+  readonly #limitMs: number;
   readonly #making = new Map<string, Promise<SavedStart>>();
   /** What could not be made; it is not tried again before the agent starts again. */
   readonly #unable = new Set<string>();
 
-  constructor({ folder, log }: { folder: string; log: Log }) {
+  constructor({ folder, log, limitMs = STATE_LIMIT_MS }: { folder: string; log: Log; limitMs?: number }) {
     this.#folder = folder;
     this.#log = log;
+    this.#limitMs = limitMs;
   }
 
   /** Resumes a guest, or starts it if that is not possible. Throws as `startGuest` does. */
@@ -54,7 +61,11 @@ export class SavedStarts {
     const folder = join(this.#folder, options.imageId);
     const saved = (await savedIn(folder, name)) ?? (await this.#make(name, { ...options, folder }, signal));
     try {
-      return await startGuest(options, signal, (state) => readSaved(saved, state));
+      return await startGuest(options, signal, (state) =>
+        withTimeLimit(readSaved(saved, state), this.#limitMs, () => {
+          throw new Error("QEMU does not take the saved start");
+        }),
+      );
     } catch (error) {
       if (!signal.aborted) await rm(saved.path, { force: true });
       throw error;
@@ -88,12 +99,24 @@ export class SavedStarts {
     // Those of other boot images are of no use any more.
     for (const other of await readdir(this.#folder))
       if (other !== options.imageId) await rm(join(this.#folder, other), { recursive: true, force: true });
+    // Nor are those of another version of QEMU for the same machine.
+    for (const file of await readdir(folder))
+      if (file.startsWith(name.slice(0, HASH_DIGITS)) && !file.startsWith(name))
+        await rm(join(folder, file), { force: true });
     const { bavail, bsize } = await statfs(folder);
     if (bavail * bsize < LEAST_FREE_BYTES) throw new Error(`${folder} has too little free space`);
     const partial = join(folder, `${name}.partial`);
     const digest = createHash("sha256");
     try {
-      await saveStart({ ...options, disks: [] }, signal, (state) => writeSaved(state, digest, partial));
+      await saveStart({ ...options, disks: [] }, signal, (monitor) =>
+        withTimeLimit(
+          saveState(monitor, (state) => writeSaved(state, digest, partial)),
+          this.#limitMs,
+          () => {
+            throw new Error("QEMU does not save the start");
+          },
+        ),
+      );
       const sha256 = digest.digest("hex");
       const path = join(folder, `${name}-${sha256}.zst`);
       await rename(partial, path);
@@ -122,13 +145,13 @@ async function savedIn(folder: string, name: string): Promise<SavedStart | undef
 async function saveStart(
   options: StartedGuestOptions,
   signal: AbortSignal,
-  write: (state: Readable) => Promise<void>,
+  save: (monitor: Duplex) => Promise<void>,
 ): Promise<void> {
   signal.throwIfAborted();
   const machine = await BootImageMachine.start({ ...options, state: "saved" });
   await stopOnFailure(machine, signal, async () => {
     await new GuestChannel(machine).waits();
-    if (machine.monitor) await saveState(machine.monitor, write);
+    if (machine.monitor) await save(machine.monitor);
   });
   await machine.stop();
 }
@@ -169,10 +192,14 @@ async function* hashed(source: AsyncIterable<Buffer>, digest: Hash): AsyncGenera
   }
 }
 
-/** Another QEMU, or another machine, cannot resume it. */
+/** Two hashes: of the machine, and of what runs it. Another machine, or another QEMU, cannot resume it. */
 async function nameOf(options: SavedGuestOptions): Promise<string> {
   const { imageId, commandLine, memoryMiB, cpuCount, portName } = options;
   const { stdout: qemu } = await promisify(execFile)(QEMU_PROGRAM, ["--version"]);
-  const machine = { imageId, commandLine, memoryMiB, cpuCount, portName, qemu };
-  return createHash("sha256").update(canonicalJson(machine)).digest("hex").slice(0, 32);
+  return [
+    { commandLine, memoryMiB, cpuCount, portName },
+    { imageId, qemu },
+  ]
+    .map((part) => createHash("sha256").update(canonicalJson(part)).digest("hex").slice(0, HASH_DIGITS))
+    .join("");
 }

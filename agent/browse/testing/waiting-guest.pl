@@ -5,8 +5,10 @@ use IO::Handle;
 use IO::Socket::UNIX;
 
 my $args = "@ARGV";
+# Longer than what a socket holds.
+my $state = "state of a guest\n" x 100_000;
 my $folder = $0 =~ s{/[^/]+$}{}r;
-if ($args eq "--version") { print "QEMU emulator version 1\n"; exit }
+if ($args eq "--version") { print "QEMU emulator version ", -e "$folder/upgraded" ? 2 : 1, "\n"; exit }
 
 sub faulty { return -e "$folder/$_[0]" }
 sub noted { open(my $log, ">>", "$folder/log/starts") or die; print $log "$_[0]\n"; close $log }
@@ -18,9 +20,10 @@ sub hear { sysread($port, my $head, 5) == 5 or exit; my (undef, $n) = unpack("CN
 
 if ($args =~ /-incoming fd:(\d+)/) {
   noted("resumed");
-  open(my $state, "<&=", $1) or die;
-  my $all = do { local $/; <$state> };
-  exit 3 if faulty("cannot-resume") || $all ne "state of a guest\n" x 1000;
+  sleep 600 if faulty("hangs");
+  open(my $saved, "<&=", $1) or die;
+  my $all = do { local $/; <$saved> };
+  exit 3 if faulty("cannot-resume") || $all ne $state;
 } else {
   noted($args =~ /chardev=monitor/ ? "saved" : "started");
   say_it('{"wake":"waiting"}');
@@ -33,13 +36,14 @@ if ($args =~ /socket,id=monitor,fd=(\d+)/) {
   while (my $line = <$monitor>) {
     my ($id) = $line =~ /"id":(\d+)/;
     my $return = "{}";
-    if (my ($path) = $line =~ m{"uri":"unix:([^"]+)"}) {
-      my $socket = IO::Socket::UNIX->new(Peer => $path) or die "$path: $!";
-      print $socket "state of a guest\n" x 1000;
-      close $socket;
-    }
     $return = faulty("cannot-save") ? '{"status":"failed"}' : '{"status":"completed"}' if $line =~ /query-migrate/;
+    my ($path) = $line =~ m{"uri":"unix:([^"]+)"};
+    my $socket = $path && (IO::Socket::UNIX->new(Peer => $path) || die "$path: $!");
     print $monitor "{\"return\":$return,\"id\":$id}\n";
+    next unless $socket;
+    sleep 600 if faulty("hangs");
+    print $socket $state;
+    close $socket;
   }
   exit;
 }
