@@ -1,7 +1,7 @@
 /** The asker, with a real bridge, and a network namespace in place of the machine. */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
+import { type AddressInfo, createServer, isIP } from "node:net";
 import { networkInterfaces } from "node:os";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { SingleCheck } from "#shared/protocol/answer-check.ts";
@@ -127,12 +127,13 @@ describe.runIf(canMakeNetworks)("an isolated machine", () => {
   });
 
   /** Asks a machine that is isolated until it has answered, or has not once. */
-  async function answerOf(url: string, { leavesOut = false, address = "198.51.100.7" } = {}) {
+  async function answerOf(url: string, { leavesOut = false, leadsTo = ["198.51.100.7"] } = {}) {
     const keeper = new PlainKeeper();
     keeper.bridge = BRIDGE;
     const given = new AbortController();
     const seen = { answers: [] as string[], leftOut: [] as object[], notes: [] as string[] };
-    const reach = loopbackReach({ ...LIMITS, lookup: (_, __, done) => done(null, [{ address, family: 4 }]) });
+    const found = leadsTo.map((address) => ({ address, family: isIP(address) }));
+    const reach = loopbackReach({ ...LIMITS, lookup: (_, __, done) => done(null, found) });
     const subject = {
       keeper: keeper.asKeeper(),
       machine: keptMachine({ isolatedNetworks: NETWORKS }),
@@ -160,12 +161,24 @@ describe.runIf(canMakeNetworks)("an isolated machine", () => {
     await nothingIsLeft();
   });
 
+  // https://github.com/raintank/raintank-probe/issues/42
+  test("is asked at its own address by a name that leads elsewhere, too, in whichever order", async () => {
+    for (const leadsTo of [
+      ["2001:db8:9::1", "198.51.100.7"],
+      ["198.51.100.7", "203.0.113.9"],
+    ])
+      expect(await answerOf("http://pine.example/200", { leadsTo })).toMatchObject({
+        leftOut: [],
+        notes: [],
+      });
+  });
+
   test("is not asked by a name that leads elsewhere, which is said, and has not answered unless it may be left out", async () => {
     const url = "http://shop.example/200";
     const why = "shop.example leads to 203.0.113.9, which is no address of the isolated machine";
-    const address = "203.0.113.9";
-    expect(await answerOf(url, { address })).toMatchObject({ answers: [], notes: [`${url}: ${why}`] });
-    expect(await answerOf(url, { address, leavesOut: true })).toEqual({
+    const leadsTo = ["203.0.113.9"];
+    expect(await answerOf(url, { leadsTo })).toMatchObject({ answers: [], notes: [`${url}: ${why}`] });
+    expect(await answerOf(url, { leadsTo, leavesOut: true })).toEqual({
       ...{ notes: [], leftOut: [{ check: url, why }] },
       answers: [`${url} was not asked in the isolated network: ${why}`],
     });

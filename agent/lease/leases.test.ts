@@ -47,12 +47,13 @@ const records = () =>
 function agent({
   guard = async (): Promise<void> => void deeds.push("guard"),
   unguard = async (): Promise<void> => void deeds.push("unguard"),
+  extend = async (untilMs: number): Promise<void> => void deeds.push(`until ${untilMs}`),
 } = {}): Leases {
   return new Leases({
     records: records(),
     guard: {
       install: guard,
-      extend: async (_, untilMs) => void deeds.push(`until ${untilMs}`),
+      extend: (_, untilMs) => extend(untilMs),
       remove: unguard,
     },
     renew: (ownerId) => answer(ownerId),
@@ -100,6 +101,29 @@ test("while the control plane does not answer, nothing is promised, and afterwar
   await later(3_000);
   await vi.waitFor(() => expect(deeds).toEqual(["until 1138000", "SIGCONT"]));
   expect(await leases.isPaused("rcv_1")).toBe(false);
+});
+
+// https://github.com/coreos/bugs/issues/2019
+test("a host whose /run is full lets nothing run longer, and continues once there is room", async () => {
+  let refused: number | undefined;
+  const leases = agent({
+    extend: async (untilMs) => {
+      if (refused === undefined) return void deeds.push(`until ${untilMs}`);
+      refused += 1;
+      throw Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+    },
+  });
+  await leases.open(machine, 1, signal);
+  deeds.length = 0;
+  refused = 0;
+  await later(15_000);
+  await vi.waitFor(() => expect(refused).toBe(1));
+  await later(3_000);
+  await vi.waitFor(() => expect(refused).toBe(2));
+  expect(deeds).toEqual([]);
+  refused = undefined;
+  await later(3_000);
+  await vi.waitFor(() => expect(deeds).toEqual(["until 1081000", "SIGCONT"]));
 });
 
 test("a machine that waits for its first lease asks for it once in each pause", async () => {
