@@ -116,14 +116,15 @@ test("if the machine fails its check, the source comes back into its own system 
   });
 });
 
-test("a source is read in its boot environment and switched off, a machine with every row takes its place, and the source comes back fenced, also after a power cut", {
+test("a source is read and proved in its boot environment and switched off, a machine with every row takes its place, and the source comes back fenced, also after a power cut", {
   timeout: LIMIT_MS,
 }, async () => {
   const { site, load, step } = database;
   const since = Date.now();
-  await cutOver(PASSES_ITS_CHECK, async (cutover) => {
+  await cutOver([...PASSES_ITS_CHECK, "--prove"], async (cutover) => {
     expect(cutover.failure).toBeUndefined();
     expect(cutover).toMatchObject({ state: "completed", quiesce: "cold", sourceOff: "announced" });
+    expect(cutover.proof).toMatchObject({ outcome: "equal", pointId: cutover.pointId });
     const parts = cutover.forecast?.parts.map(({ part }) => part);
     expect(parts).toEqual(expect.arrayContaining(["boot-environment", "scan", "switch-off"]));
     await until(
