@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { isSameAddress } from "#shared/addresses.ts";
+import { isAddress, isSameAddress } from "#shared/addresses.ts";
 import { isReachableGateway, newAddressText, type SystemAddress } from "#shared/protocol/new-address.ts";
 import type { WantedMachine } from "#shared/protocol/wanted-machine.ts";
 
@@ -57,6 +57,16 @@ export function askedInterfaces({ addresses = [], cards }: WantedMachine): Asked
 /** 4 or 6. */
 export function addressFamily({ address }: Pick<SystemAddress, "address">): 4 | 6 {
   return isIP(address) === 6 ? 6 : 4;
+}
+
+/** Whether this is the address that makes way, in any notation. */
+export function isFormerAddress(text: string, { instead }: Pick<SystemAddress, "instead">): boolean {
+  return instead !== undefined && isSameAddress(instead.address, text);
+}
+
+/** What in a text are addresses. */
+export function addressWords(text: string): string[] {
+  return text.split(/[^0-9a-fA-F:.]+/).filter(isAddress);
 }
 
 /** An address that a configuration names, as a place in it. */

@@ -6,8 +6,10 @@ import {
   AddressNotSetError,
   type AskedInterface,
   addressFamily,
+  addressWords,
   type Configurator,
   gatewayAmong,
+  isFormerAddress,
   needsOnLink,
   replacedAmong,
   type TextFile,
@@ -159,13 +161,10 @@ function requireClassic({ path, name, family, method, options }: Stanza): void {
  * Throws `AddressNotSetError` if an alias, such as `eth0:1` for a further address of `eth0`, has the address
  * that makes way, or the new one.
  */
-function requireOtherAddress({ path, name, options }: Stanza, { address, instead }: SystemAddress): void {
+function requireOtherAddress({ path, name, options }: Stanza, asked: SystemAddress): void {
   for (const { key, value } of options) {
     const own = value.split("/")[0] ?? "";
-    if (
-      key === "address" &&
-      [address, instead?.address].some((one) => one && isIP(own) && isSameAddress(one, own))
-    )
+    if (key === "address" && (isSameAddress(asked.address, own) || isFormerAddress(own, asked)))
       throw new AddressNotSetError(`${path}: ${name} has ${own}: give it to the interface itself`);
   }
 }
@@ -207,7 +206,7 @@ function requireHarmlessCommands({ path, name, options }: Stanza, asked: SystemA
   const former = instead && !isSameAddress(instead.address, address) ? instead.address : undefined;
   for (const { key, value } of options) {
     if (key === "pointopoint") throw new AddressNotSetError(`${path}: ${of} is a point-to-point link`);
-    const words = value.split(/[^0-9a-fA-F:.]+/).filter((word) => isIP(word) > 0);
+    const words = addressWords(value);
     if (COMMANDS.has(key) && former !== undefined && words.some((word) => isSameAddress(word, former)))
       throw new AddressNotSetError(`${path}: a command of ${name} names ${former}: ${value}`);
     const isKept =

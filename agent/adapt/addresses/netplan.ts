@@ -1,7 +1,6 @@
 import { isIP } from "node:net";
 import { basename, matchesGlob } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { isSameAddress } from "#shared/addresses.ts";
 import type { SystemAddress } from "#shared/protocol/new-address.ts";
 import {
   AddressNotSetError,
@@ -9,6 +8,7 @@ import {
   addressFamily,
   type Configurator,
   gatewayAmong,
+  isFormerAddress,
   needsOnLink,
   replacedAmong,
   requireRouter,
@@ -184,17 +184,12 @@ function withAddress(port: Mapping, asked: SystemAddress, swaps: Swap[]): Mappin
 }
 
 /** The kernel makes no route from an address that the system does not have. */
-function withSource(port: Mapping, { address, instead }: SystemAddress, swaps: Swap[]): Mapping {
-  const isFormer = (from: YamlValue | undefined) =>
-    typeof from === "string" &&
-    isIP(from) > 0 &&
-    instead !== undefined &&
-    isSameAddress(from, instead.address);
+function withSource(port: Mapping, asked: SystemAddress, swaps: Swap[]): Mapping {
   const routes = listIn(port, "routes").map((route) => {
     const { from } = mapping(route);
-    if (!isFormer(from)) return route;
-    swaps.push({ key: "routes", from: String(from), to: address });
-    return { ...mapping(route), from: address };
+    if (typeof from !== "string" || !isFormerAddress(from, asked)) return route;
+    swaps.push({ key: "routes", from, to: asked.address });
+    return { ...mapping(route), from: asked.address };
   });
   return routes.length === 0 ? port : { ...port, routes };
 }

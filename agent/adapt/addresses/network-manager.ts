@@ -1,5 +1,4 @@
 import { isIP } from "node:net";
-import { isSameAddress } from "#shared/addresses.ts";
 import type { SystemAddress } from "#shared/protocol/new-address.ts";
 import {
   AddressNotSetError,
@@ -7,6 +6,7 @@ import {
   addressFamily,
   type Configurator,
   gatewayAmong,
+  isFormerAddress,
   replacedAmong,
   requireRouter,
   type TextFile,
@@ -138,10 +138,10 @@ function freeKey(present: readonly KeyfileAddress[]): string {
 }
 
 /** The kernel makes no route from an address that the system does not have. */
-function requireOtherSource(ini: IniText, section: string, path: string, { instead }: SystemAddress): void {
+function requireOtherSource(ini: IniText, section: string, path: string, asked: SystemAddress): void {
   for (const { key, value } of ini.sections(section).flatMap(({ entries }) => entries)) {
     const source = /^routes?\d+_options$/.test(key) ? /\bsrc=([^,]+)/.exec(value)?.[1] : undefined;
-    if (source && instead && isIP(source) > 0 && isSameAddress(source, instead.address))
+    if (source && isFormerAddress(source, asked))
       throw new AddressNotSetError(`${path}: ${key}=${value} makes a route from the address that makes way`);
   }
 }

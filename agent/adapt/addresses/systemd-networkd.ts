@@ -1,13 +1,14 @@
 import { isIP } from "node:net";
 import { basename, matchesGlob } from "node:path";
-import { isSameAddress } from "#shared/addresses.ts";
 import type { SystemAddress } from "#shared/protocol/new-address.ts";
 import {
   AddressNotSetError,
   type AskedInterface,
   addressFamily,
+  addressWords,
   type Configurator,
   gatewayAmong,
+  isFormerAddress,
   needsOnLink,
   replacedAmong,
   type TextFile,
@@ -98,12 +99,9 @@ function requireReadBase(
   for (const { path, text } of files) {
     const base = /^(.*)\.d\/[^/]+$/.exec(path)?.[1];
     if (base === undefined || networks.some((one) => one.path === base)) continue;
-    const former = addresses.flatMap(({ instead }) => instead?.address ?? []);
     const isOwn =
       basename(base) === `10-netplan-${name}.network` ||
-      text
-        .split(/[^0-9a-fA-F:.]+/)
-        .some((word) => isIP(word) && former.some((one) => isSameAddress(one, word)));
+      addressWords(text).some((word) => addresses.some((asked) => isFormerAddress(word, asked)));
     if (isOwn && configures(text))
       throw new AddressNotSetError(
         `${path} changes the addresses of ${basename(base)}, which is not read here`,
@@ -190,10 +188,9 @@ function setGateway(ini: IniText, asked: SystemAddress): void {
 }
 
 /** The kernel makes no route from an address that the system does not have. */
-function setSource(ini: IniText, { address, instead }: SystemAddress): void {
+function setSource(ini: IniText, asked: SystemAddress): void {
   for (const entry of ini.entries("Route", "PreferredSource"))
-    if (instead && isIP(entry.value) > 0 && isSameAddress(entry.value, instead.address))
-      ini.set(entry, address);
+    if (isFormerAddress(entry.value, asked)) ini.set(entry, asked.address);
 }
 
 /** Its name had another case before systemd 242. */
