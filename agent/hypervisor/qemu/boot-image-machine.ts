@@ -19,11 +19,11 @@ const KERNEL_FD = 5;
 const RAM_DISK_FD = 6;
 const FIRST_PIPE_FD = 7;
 /** Of what is attached; the guest looks for no other device. */
-const DRIVERS = ["virtio_pci", "virtio_console", "virtio_rng"];
+const DRIVERS = ["virtio_pci", "virtio_console", "virtio_rng", "sd_mod"];
 /** What most disks need besides. A saved state has it: loading it takes a second under emulation. */
-const SAVED_DRIVERS = ["sd_mod", "dm_mod", "ext4", "xfs", "vfat"];
+const SAVED_DRIVERS = ["dm_mod", "ext4", "xfs", "vfat"];
 /** Waits for a word: with it, the guest finds its disks. */
-const DISK_DRIVERS = ["virtio_scsi", "sd_mod"];
+const DISK_DRIVER = "virtio_scsi";
 const MIB = 2 ** 20;
 /** QEMU's code, its threads' stacks and heaps, and the translated code, most of which is never used. */
 const ADDRESS_SPACE_OVERHEAD_MIB = 2048;
@@ -241,13 +241,7 @@ function machineArguments(options: BootImageMachineOptions): string[] {
 
 function kernelParameters({ commandLine, state }: BootImageMachineOptions): string {
   const drivers = state ? [...DRIVERS, ...SAVED_DRIVERS] : DRIVERS;
-  return [
-    commandLine,
-    `causeway.drivers=${drivers}`,
-    `causeway.disk-drivers=${DISK_DRIVERS}`,
-    // What is free in memory is zeros, so that it takes no room in a saved state: the RAM disk is most of it.
-    ...(state ? ["init_on_free=1"] : []),
-  ].join(" ");
+  return `${commandLine} causeway.drivers=${drivers} causeway.disk-drivers=${DISK_DRIVER}`;
 }
 
 function stateArguments(state: BootImageMachineOptions["state"], fd: number): string[] {
