@@ -7,11 +7,11 @@ import {
   sign,
   verify,
 } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, open, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { BootImageInvalidError } from "#shared/errors.ts";
 import { MANIFEST_FILE } from "#shared/protocol/boot-image.ts";
+import { hashOpenFile } from "./hash-open-file.ts";
 import { type FullManifest, fullManifest, imageId } from "./manifest.ts";
 
 /** 64 bytes: Ed25519 over the manifest's bytes. */
@@ -125,11 +125,6 @@ export async function verifyBootImage(
 }
 
 export async function hashFile(location: string): Promise<{ sizeBytes: number; sha256: string }> {
-  const hash = createHash("sha256");
-  let sizeBytes = 0;
-  for await (const chunk of createReadStream(location)) {
-    hash.update(chunk as Buffer);
-    sizeBytes += (chunk as Buffer).length;
-  }
-  return { sizeBytes, sha256: hash.digest("hex") };
+  await using file = await open(location);
+  return await hashOpenFile(file);
 }

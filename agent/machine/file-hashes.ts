@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
 import { setTimeout } from "node:timers/promises";
+import { hashOpenFile } from "../boot-image/hash-open-file.ts";
 
 /** A smaller file is hashed faster than it is worth to remember. */
 const WORTH_REMEMBERING_BYTES = 2 ** 20;
@@ -9,7 +9,6 @@ const WORTH_REMEMBERING_BYTES = 2 ** 20;
  * (`CONFIG_HZ=100`), and 10 ms on FAT. Once a file has been still for this time, its next write changes it.
  */
 const STILL_MS = 50;
-const PIECE_BYTES = 2 ** 20;
 
 /**
  * Hashes files, and remembers the hash of a large one for as long as its change time, its size and its place
@@ -35,11 +34,7 @@ export class FileHashes {
     if (known?.identity === before.text) return known.sha256;
     const isWorthIt = before.size >= WORTH_REMEMBERING_BYTES;
     if (isWorthIt && Math.abs(Date.now() - before.changedMs) < STILL_MS) await setTimeout(STILL_MS);
-    const hash = createHash("sha256");
-    for await (const piece of file.createReadStream({ highWaterMark: PIECE_BYTES, autoClose: false })) {
-      hash.update(piece as Buffer);
-    }
-    const sha256 = hash.digest("hex");
+    const { sha256 } = await hashOpenFile(file);
     if (isWorthIt && (await identity()).text === before.text) {
       this.#known.set(path, { identity: before.text, sha256 });
     }
