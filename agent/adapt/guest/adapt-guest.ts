@@ -61,7 +61,7 @@ class AdaptingGuest {
     const files = new SystemFiles(system);
     for (const change of changes) {
       await this.#say({ say: "change", change });
-      if (change.after) await this.#sendFile(await files.locate(change.path));
+      if (change.after) await this.#sendFile(files.locate(change.path));
     }
     await this.#say({ say: "computed", notes, commands });
   }

@@ -23,7 +23,7 @@ export async function applyChanges(
   onWriting: () => void,
 ): Promise<{ stale: string[] }> {
   const files = new SystemFiles(system);
-  const now = await inputsOf(await readSystemFacts(files), files, { volumes: system.volumes, disks });
+  const now = await inputsOf(readSystemFacts(files), files, { volumes: system.volumes, disks });
   const made = new Map(changes.map(({ change }) => [change.path, change.after?.sha256]));
   const isSame = (name: string) =>
     now.get(name) === inputs.get(name) || (made.has(name) && now.get(name) === made.get(name));

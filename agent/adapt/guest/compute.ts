@@ -45,7 +45,7 @@ export async function computeAdaptation(
 ): Promise<ComputedAdaptation> {
   const files = new SystemFiles(system);
   await say("reading the system");
-  const facts = await readSystemFacts(files);
+  const facts = readSystemFacts(files);
   const inputs = await inputsOf(facts, files, { volumes: system.volumes, disks });
   await say("reading its initramfs images");
   const captured = await capturedSystem(facts, system, files, disks);
@@ -64,8 +64,8 @@ export async function computeAdaptation(
   const after = plan.runs.length > 0 ? await outputsOf(files) : before;
   const doubts = await doubtsAboutBuilt(plan, captured, wanted, system, files, { before, after });
   const made = await madeByPrograms(files, { before, after }, plan);
-  const planned = await Promise.all(
-    plan.changes.map((change) => plannedChange(files, change, facts.files.get(change.path)?.content)),
+  const planned = plan.changes.map((change) =>
+    plannedChange(files, change, facts.files.get(change.path)?.content),
   );
   return { inputs, changes: [...planned, ...made], commands, notes: [...plan.notes, ...doubts] };
 }
@@ -108,12 +108,12 @@ async function writePlanned({ changes }: AdaptationPlan, files: SystemFiles): Pr
 }
 
 /** As it is after the programs have run, which may have made a removed file again. */
-async function plannedChange(
+function plannedChange(
   files: SystemFiles,
   { path, beforeSha256, mode, why }: AdaptationPlan["changes"][number],
   before: Buffer | undefined,
-): Promise<FileChange> {
-  const now = await files.read(path);
+): FileChange {
+  const now = files.read(path);
   return {
     ...{ path, mode: now?.mode ?? mode, why },
     ...(beforeSha256 === undefined ? {} : { beforeSha256 }),
@@ -133,7 +133,7 @@ function shownOf(path: string, content: Buffer | undefined): Buffer | undefined 
 async function outputsOf(files: SystemFiles): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   for (const pattern of OUTPUTS)
-    for (const path of await files.matching(pattern)) {
+    for (const path of files.matching(pattern)) {
       const sha256 = await files.hash(path);
       if (sha256 !== undefined) found.set(path, sha256);
     }
@@ -151,7 +151,7 @@ async function madeByPrograms(
   for (const path of new Set([...before.keys(), ...after.keys()])) {
     const [old, now] = [before.get(path), after.get(path)];
     if (old === now || planned.has(path)) continue;
-    const stats = now === undefined ? undefined : await lstat(await files.locate(path));
+    const stats = now === undefined ? undefined : await lstat(files.locate(path));
     changes.push({
       ...{ path, why, mode: stats ? stats.mode & 0o7777 : 0o644 },
       ...(old === undefined ? {} : { beforeSha256: old }),

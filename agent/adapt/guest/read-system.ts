@@ -31,18 +31,18 @@ export interface SystemFacts {
   programs: ReadonlySet<string>;
 }
 
-export async function readSystemFacts(files: SystemFiles): Promise<SystemFacts> {
+export function readSystemFacts(files: SystemFiles): SystemFacts {
   const found = new Map<string, SystemFile>();
   for (const pattern of new Set(ADAPTERS.flatMap(({ reads }) => reads)))
-    for (const path of await files.matching(pattern)) {
-      const file = await files.read(path);
+    for (const path of files.matching(pattern)) {
+      const file = files.read(path);
       if (file) found.set(path, file);
     }
   return {
     files: found,
-    kernels: await kernelsIn(files),
-    units: await unitsIn(files),
-    programs: await programsIn(files),
+    kernels: kernelsIn(files),
+    units: unitsIn(files),
+    programs: programsIn(files),
   };
 }
 
@@ -85,8 +85,8 @@ export async function capturedSystem(
     const builtIn = modulesFile.replace(/dep$/, "builtin");
     kernels.push({
       version,
-      builtIn: new Set(moduleNames(await textAt(files, builtIn))),
-      modules: new Set(moduleNames(await textAt(files, modulesFile))),
+      builtIn: new Set(moduleNames(textAt(files, builtIn))),
+      modules: new Set(moduleNames(textAt(files, modulesFile))),
       ...(initramfs === undefined
         ? {}
         : { initramfs: { path: initramfs, modules: await modulesIn(initramfs, system, files) } }),
@@ -95,14 +95,14 @@ export async function capturedSystem(
   return { ...facts, kernels, volumes: system.volumes, disks };
 }
 
-async function kernelsIn(files: SystemFiles): Promise<SystemFacts["kernels"]> {
-  const names = await files.names("/boot");
+function kernelsIn(files: SystemFiles): SystemFacts["kernels"] {
+  const names = files.names("/boot");
   const kernels: { version: string; initramfs?: string | undefined; modulesFile: string }[] = [];
   for (const name of names) {
     const [, version] = /^vmlinu[xz]-(.+)$/.exec(name) ?? [];
     if (version === undefined) continue;
     const modulesFile = `/lib/modules/${version}/modules.dep`;
-    if (!(await files.exists(modulesFile))) continue;
+    if (!files.exists(modulesFile)) continue;
     const initramfs = INITRAMFS_NAMES.map((each) => each.replace("*", version)).find((each) =>
       names.includes(each),
     );
@@ -111,22 +111,22 @@ async function kernelsIn(files: SystemFiles): Promise<SystemFacts["kernels"]> {
   return kernels;
 }
 
-async function unitsIn(files: SystemFiles): Promise<Set<string>> {
-  const names = (await Promise.all(UNIT_FOLDERS.map((folder) => files.names(folder)))).flat();
-  const scripts = (await files.names("/etc/init.d")).map((name) => `${name}.service`);
+function unitsIn(files: SystemFiles): Set<string> {
+  const names = UNIT_FOLDERS.flatMap((folder) => files.names(folder));
+  const scripts = files.names("/etc/init.d").map((name) => `${name}.service`);
   const there = new Set([...names, ...scripts]);
   return new Set(DRILL_UNITS.filter((unit) => there.has(unit)));
 }
 
-async function programsIn(files: SystemFiles): Promise<Set<string>> {
+function programsIn(files: SystemFiles): Set<string> {
   const there = new Set<string>();
   for (const [program, others] of Object.entries(PROGRAMS))
-    for (const path of [program, ...others]) if (await files.exists(path)) there.add(program);
+    for (const path of [program, ...others]) if (files.exists(path)) there.add(program);
   return there;
 }
 
-async function textAt(files: SystemFiles, path: string): Promise<string> {
-  return (await files.read(path))?.content.toString("latin1") ?? "";
+function textAt(files: SystemFiles, path: string): string {
+  return files.read(path)?.content.toString("latin1") ?? "";
 }
 
 /** The drivers in an initramfs, as the system's own programs list them. */
@@ -136,7 +136,7 @@ export async function modulesIn(
   files: SystemFiles,
 ): Promise<ReadonlySet<string> | "unknown"> {
   for (const [program, command] of LISTERS) {
-    if (!(await files.exists(program))) continue;
+    if (!files.exists(program)) continue;
     const { succeeded, output } = await system.run([command, initramfs]);
     if (succeeded) return new Set(moduleNames(output));
   }

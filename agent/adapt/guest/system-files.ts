@@ -1,5 +1,5 @@
-import type { Stats } from "node:fs";
-import { lstat, mkdir, open, readdir, readFile, readlink, rename, rm } from "node:fs/promises";
+import { lstatSync, readdirSync, readFileSync, readlinkSync, type Stats } from "node:fs";
+import { mkdir, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { syncFolder } from "#shared/data-folder/sync-folder.ts";
 import { NothingThereError, pathInside } from "../../browse/guest/path-inside.ts";
@@ -12,7 +12,10 @@ const MOST_LINKS = 40;
 /** Nothing that an adapter edits is larger. */
 const MOST_READ_BYTES = 16 * 2 ** 20;
 
-/** The files of a mounted system, by their paths in it; links are followed within it. */
+/**
+ * The files of a mounted system, by their paths in it; links are followed within it. What is only looked at
+ * is read synchronously, see `pathInside`.
+ */
 export class SystemFiles {
   readonly #root: Buffer;
   readonly #run: MountedSystem["run"];
@@ -25,19 +28,17 @@ export class SystemFiles {
   }
 
   /** Where a path leads to, if there is something. */
-  async find(path: string): Promise<string | undefined> {
-    return this.locate(path).catch(ignoreNothing);
+  find(path: string): string | undefined {
+    return orNothing(() => this.locate(path));
   }
 
   /** Where a path leads to, a link at its end included. Throws `NothingThereError`. */
-  async locate(path: string): Promise<string> {
+  locate(path: string): string {
     let wanted = path;
     for (let links = 0; links < MOST_LINKS; links++) {
-      const { location } = await pathInside(this.#root, Buffer.from(wanted));
-      const found = location.toString();
-      const stats = await lstat(found).catch(() => undefined);
-      if (!stats?.isSymbolicLink()) return found;
-      const target = await readlink(found);
+      const found = pathInside(this.#root, Buffer.from(wanted)).location.toString();
+      if (!lstatSync(found, { throwIfNoEntry: false })?.isSymbolicLink()) return found;
+      const target = readlinkSync(found);
       const inside = dirname(found.slice(this.#root.length));
       wanted = target.startsWith("/") ? target : `${inside}/${target}`;
     }
@@ -45,31 +46,37 @@ export class SystemFiles {
   }
 
   /** `undefined` for what does not exist, is no file, or is larger than what an adapter edits. */
-  async read(path: string): Promise<SystemFile | undefined> {
-    const file = await this.#file(path);
+  read(path: string): SystemFile | undefined {
+    const file = this.#file(path);
     if (!file || file.stats.size > MOST_READ_BYTES) return undefined;
-    return { content: await readFile(file.location), mode: file.stats.mode & 0o7777 };
+    return { content: readFileSync(file.location), mode: file.stats.mode & 0o7777 };
   }
 
   /** SHA-256, lower-case hexadecimal; `undefined` for what does not exist or is no file. */
   async hash(path: string): Promise<string | undefined> {
-    const file = await this.#file(path);
+    const file = this.#file(path);
     return file && this.#hashes.of(file.location);
   }
 
-  async exists(path: string): Promise<boolean> {
-    const location = await this.find(path);
-    return location !== undefined && (await lstat(location).catch(() => undefined)) !== undefined;
+  exists(path: string): boolean {
+    const location = this.find(path);
+    return location !== undefined && lstatSync(location, { throwIfNoEntry: false }) !== undefined;
   }
 
   /** The names in a folder; none if it does not exist. */
-  async names(path: string): Promise<string[]> {
-    const location = await this.find(path);
-    return location ? (await readdir(location).catch(() => [])).sort() : [];
+  names(path: string): string[] {
+    const location = this.find(path);
+    if (location === undefined) return [];
+    try {
+      return readdirSync(location).sort();
+    } catch {
+      // A file, or a damaged folder, has no names that an adapter could use.
+      return [];
+    }
   }
 
   /** The paths that match a pattern, of anything. */
-  async matching(pattern: string): Promise<string[]> {
+  matching(pattern: string): string[] {
     let found = [""];
     for (const part of pattern.split("/").slice(1)) {
       if (!part.includes("*")) {
@@ -79,7 +86,7 @@ export class SystemFiles {
       const fits = pathPattern(part);
       const next: string[] = [];
       for (const folder of found)
-        for (const name of await this.names(folder || "/"))
+        for (const name of this.names(folder || "/"))
           if (fits.test(name) && !name.startsWith(".")) next.push(`${folder}/${name}`);
       found = next;
     }
@@ -91,7 +98,7 @@ export class SystemFiles {
    * its attributes, and so the label that SELinux knows it by; a new one belongs to root.
    */
   async write(path: string, content: Uint8Array, mode: number): Promise<void> {
-    const found = await this.find(path);
+    const found = this.find(path);
     const location = found ?? join(await this.#folder(dirname(path)), basename(path));
     const next = join(dirname(location), `.${basename(location)}.causeway`);
     // An interrupted write may have left it.
@@ -117,17 +124,17 @@ export class SystemFiles {
 
   /** Removes a file, or a link itself. */
   async remove(path: string): Promise<void> {
-    const found = await pathInside(this.#root, Buffer.from(path)).catch(ignoreNothing);
+    const found = orNothing(() => pathInside(this.#root, Buffer.from(path)));
     if (!found) return;
     const location = found.location.toString();
     await rm(location, { force: true });
     await syncFolder(dirname(location));
   }
 
-  async #file(path: string): Promise<{ location: string; stats: Stats } | undefined> {
-    const location = await this.find(path);
+  #file(path: string): { location: string; stats: Stats } | undefined {
+    const location = this.find(path);
     if (location === undefined) return undefined;
-    const stats = await lstat(location);
+    const stats = lstatSync(location);
     return stats.isFile() ? { location, stats } : undefined;
   }
 
@@ -140,7 +147,7 @@ export class SystemFiles {
 
   /** Where a folder is; made if it does not exist. */
   async #folder(path: string): Promise<string> {
-    const found = await this.find(path);
+    const found = this.find(path);
     if (found !== undefined) return found;
     const made = join(await this.#folder(dirname(path)), basename(path));
     await mkdir(made, { mode: 0o755 });
@@ -148,6 +155,12 @@ export class SystemFiles {
   }
 }
 
-function ignoreNothing(error: unknown): undefined {
-  if (!(error instanceof NothingThereError)) throw error;
+/** `undefined` if there is nothing at the path. */
+function orNothing<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    if (error instanceof NothingThereError) return undefined;
+    throw error;
+  }
 }

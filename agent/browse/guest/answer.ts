@@ -29,7 +29,7 @@ export async function answerPath(
   { ask, path }: { ask: "list" | "content"; path: Buffer },
   send: Send,
 ): Promise<void> {
-  const { location, name } = await pathInside(root, path);
+  const { location, name } = pathInside(root, path);
   const walk = new Walk(ask === "content", send);
   const type = await walk.entry(location, name);
   const hasContent = type === "file" || type === "folder";
