@@ -28,10 +28,10 @@ export class GuestChannel {
   }
 
   /** Lets a guest that waits look at its disks; resolves once they are there. Throws as `next` does. */
-  async begin(): Promise<void> {
+  async begin(limitMs = BEGIN_LIMIT_MS): Promise<void> {
     const word: Begin = { wake: "begin", atMs: Date.now() };
     await this.send(messageFrame(word));
-    await this.#hear("begun", BEGIN_LIMIT_MS);
+    await this.#hear("begun", limitMs);
   }
 
   /** Resolves when there is room for more. */

@@ -1,4 +1,4 @@
-import type { Writable } from "node:stream";
+import type { FileHandle } from "node:fs/promises";
 import { BootImageMachine, type BootImageMachineOptions } from "../hypervisor/qemu/boot-image-machine.ts";
 import { GuestChannel } from "./guest-channel.ts";
 
@@ -10,22 +10,27 @@ export interface StartedGuest {
 
 export type StartedGuestOptions = Omit<BootImageMachineOptions, "state">;
 
+/** What a guest resumes from, and how long it may take until it has its disks. */
+interface SavedGuest {
+  state: FileHandle;
+  limitMs: number;
+}
+
 /**
- * Starts a guest, from its beginning or from the saved state that `resume` writes. Throws what
- * `BootImageMachine.start`, `GuestChannel` and `resume` throw, and the signal's reason.
+ * Starts a guest, from its beginning or from a saved state. Throws what `BootImageMachine.start` and
+ * `GuestChannel` throw, and the signal's reason.
  */
 export async function startGuest(
   options: StartedGuestOptions,
   signal: AbortSignal,
-  resume?: (state: Writable) => Promise<void>,
+  saved?: SavedGuest,
 ): Promise<StartedGuest> {
   signal.throwIfAborted();
-  const machine = await BootImageMachine.start({ ...options, state: resume && "resumed" });
+  const machine = await BootImageMachine.start({ ...options, state: saved?.state });
   return stopOnFailure(machine, signal, async () => {
     const channel = new GuestChannel(machine);
-    if (resume && machine.state) await resume(machine.state);
-    else await channel.waits();
-    await channel.begin();
+    if (!saved) await channel.waits();
+    await channel.begin(saved?.limitMs);
     return { machine, channel };
   });
 }

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { constants, createReadStream, createWriteStream } from "node:fs";
 import { copyFile, type FileHandle, mkdtemp, open, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Duplex, Readable, Writable } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createZstdDecompress } from "node:zlib";
 import { HypervisorFailedError, ToolMissingError } from "#shared/errors.ts";
@@ -58,8 +58,8 @@ export interface BootImageMachineOptions {
   workDir: string;
   /** The name of the guest's port for `port`. */
   portName: string;
-  /** `resumed`: it waits for a saved state on `state`. `saved`: its state can be saved with `monitor`. */
-  state?: "resumed" | "saved" | undefined;
+  /** `saved`: its state can be saved with `monitor`. Or the file of a saved state, which it resumes from. */
+  state?: "saved" | FileHandle | undefined;
 }
 
 /**
@@ -75,26 +75,23 @@ export class BootImageMachine {
   readonly port: Duplex;
   /** One stream for each served disk, on which QEMU expects a server of network block devices. */
   readonly streams: readonly Duplex[];
-  /** Of a machine that is resumed: where its saved state goes. */
-  readonly state: Writable | undefined;
   /** Of a machine whose state is saved: QEMU's monitor. */
   readonly monitor: Duplex | undefined;
   readonly #child: ChildProcess;
   #console = "";
 
-  private constructor(child: ChildProcess, streamCount: number, state: BootImageMachineOptions["state"]) {
+  private constructor(child: ChildProcess, streamCount: number) {
     this.#child = child;
     this.port = child.stdio[PORT_FD] as Duplex;
     const pipes = child.stdio.slice(FIRST_PIPE_FD) as Duplex[];
     this.streams = pipes.slice(0, streamCount);
-    this.state = state === "resumed" ? pipes[streamCount] : undefined;
-    this.monitor = state === "saved" ? pipes[streamCount] : undefined;
+    this.monitor = pipes[streamCount];
     const console = child.stdio[CONSOLE_FD] as Duplex;
     console.setEncoding("latin1").on("data", (text: string) => {
       this.#console = (this.#console + text).slice(-KEPT_CHARACTERS);
     });
     // The end of QEMU resets the connections; `ended` has the reason.
-    for (const stream of [console, this.port, this.state]) stream?.on("error", () => undefined);
+    for (const stream of [console, this.port]) stream.on("error", () => undefined);
     let errors = "";
     (child.stderr as Readable).setEncoding("utf8").on("data", (text: string) => {
       errors = (errors + text).slice(-KEPT_CHARACTERS);
@@ -114,10 +111,11 @@ export class BootImageMachine {
    */
   static async start(options: BootImageMachineOptions): Promise<BootImageMachine> {
     const { length: served } = options.disks.filter(({ kind }) => kind === "served");
-    const pipes = Array.from({ length: served + (options.state ? 1 : 0) }, () => "pipe" as const);
+    const pipes = Array.from({ length: served + (options.state === "saved" ? 1 : 0) }, () => "pipe" as const);
+    const states = isResumed(options.state) ? [options.state.fd] : [];
     const folder = await mkdtemp(join(options.workDir, "causeway-guest-"));
     const boot: FileHandle[] = [];
-    const images = new PassedFiles(folder, FIRST_PIPE_FD + pipes.length);
+    const images = new PassedFiles(folder, FIRST_PIPE_FD + pipes.length + states.length);
     try {
       const fileBytes = await mostFileBytes(options);
       boot.push(...(await passedFiles(options, folder)));
@@ -136,15 +134,17 @@ export class BootImageMachine {
       const child = spawn(command[0] as string, command.slice(1), {
         stdio: [
           ...(["ignore", "ignore", "pipe", "pipe", "pipe"] as const),
-          ...boot.map(({ fd }) => fd),
+          boot[0]?.fd ?? "ignore",
+          boot[1]?.fd ?? "ignore",
           ...pipes,
+          ...states,
           ...images.fds,
         ],
         // Nothing of this process's environment, which may hold a token.
         env: { PATH: process.env.PATH, LC_ALL: "C" },
         cwd: "/",
       });
-      return new BootImageMachine(child, served, options.state);
+      return new BootImageMachine(child, served);
     } finally {
       for (const file of boot) await file.close();
       await images.close();
@@ -162,8 +162,12 @@ export class BootImageMachine {
   async stop(): Promise<void> {
     this.#child.kill("SIGKILL");
     await this.ended;
-    for (const stream of [this.port, ...this.streams, this.state, this.monitor]) stream?.destroy();
+    for (const stream of [this.port, ...this.streams, this.monitor]) stream?.destroy();
   }
+}
+
+function isResumed(state: BootImageMachineOptions["state"]): state is FileHandle {
+  return state !== undefined && state !== "saved";
 }
 
 /** What QEMU's end means if it came before the guest said anything. */
@@ -191,22 +195,24 @@ async function longestBytes(image: GuestDisk): Promise<number> {
 
 /**
  * Kernel and RAM disk as open copies without a name: they stay what they are now, and any user id can read
- * them.
+ * them. A guest that resumes has its RAM disk in its memory; QEMU still wants the kernel.
  */
 async function passedFiles(
-  { kernel, ramDisk, verify }: BootImageMachineOptions,
+  { kernel, ramDisk, verify, state }: BootImageMachineOptions,
   folder: string,
 ): Promise<FileHandle[]> {
   const files: FileHandle[] = [];
+  const pass = async (name: "kernel" | "ramDisk", path: string) => {
+    const copy = join(folder, name);
+    await copyFile(path, copy, constants.COPYFILE_FICLONE);
+    await verify(name, copy);
+    const file = await open(name === "kernel" && path.endsWith(".zst") ? await unpacked(copy) : copy, "r");
+    files.push(file);
+    await file.chmod(0o444);
+  };
   try {
-    for (const [name, path] of [["kernel", kernel] as const, ["ramDisk", ramDisk] as const]) {
-      const copy = join(folder, name);
-      await copyFile(path, copy, constants.COPYFILE_FICLONE);
-      await verify(name, copy);
-      const file = await open(name === "kernel" && path.endsWith(".zst") ? await unpacked(copy) : copy, "r");
-      files.push(file);
-      await file.chmod(0o444);
-    }
+    await pass("kernel", kernel);
+    if (!isResumed(state)) await pass("ramDisk", ramDisk);
     return files;
   } catch (error) {
     for (const file of files) await file.close();
@@ -221,14 +227,18 @@ async function unpacked(copy: string): Promise<string> {
   return path;
 }
 
-function machineArguments(options: BootImageMachineOptions): string[] {
+/** What QEMU gets besides disks and state. Machines that differ in this cannot have the same saved state. */
+export function machineArguments(
+  options: Pick<BootImageMachineOptions, "commandLine" | "memoryMiB" | "cpuCount" | "portName" | "state">,
+): string[] {
   const { memoryMiB, cpuCount, portName } = options;
   return [
     ...["-nodefaults", "-no-user-config", "-nic", "none", "-display", "none", "-sandbox", SANDBOX],
     // In software, like the guest of a boot check, and for the same reasons. The guest's restart is its end.
     ...["-machine", "q35", "-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max", "-no-reboot"],
     ...["-m", String(memoryMiB), "-smp", String(cpuCount)],
-    ...["-kernel", `/proc/self/fd/${KERNEL_FD}`, "-initrd", `/proc/self/fd/${RAM_DISK_FD}`],
+    ...["-kernel", `/proc/self/fd/${KERNEL_FD}`],
+    ...(isResumed(options.state) ? [] : ["-initrd", `/proc/self/fd/${RAM_DISK_FD}`]),
     ...["-append", kernelParameters(options)],
     ...["-chardev", `socket,id=console,fd=${CONSOLE_FD}`, "-serial", "chardev:console"],
     ...["-chardev", `socket,id=port,fd=${PORT_FD}`, "-device", "virtio-serial-pci"],
@@ -239,14 +249,17 @@ function machineArguments(options: BootImageMachineOptions): string[] {
   ];
 }
 
-function kernelParameters({ commandLine, state }: BootImageMachineOptions): string {
+function kernelParameters({
+  commandLine,
+  state,
+}: Pick<BootImageMachineOptions, "commandLine" | "state">): string {
   const drivers = state ? [...DRIVERS, ...SAVED_DRIVERS] : DRIVERS;
   return `${commandLine} causeway.drivers=${drivers} causeway.disk-drivers=${DISK_DRIVER}`;
 }
 
 function stateArguments(state: BootImageMachineOptions["state"], fd: number): string[] {
-  if (state === "resumed") return ["-incoming", `fd:${fd}`];
   if (state === undefined) return [];
+  if (isResumed(state)) return ["-incoming", `fd:${fd}`];
   return ["-chardev", `socket,id=monitor,fd=${fd}`, "-mon", "chardev=monitor,mode=control"];
 }
 
