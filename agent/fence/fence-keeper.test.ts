@@ -72,6 +72,14 @@ test("the fence is a file and conditions, so after a restart the services stay d
   expect([...systemd.active]).toEqual([]);
 });
 
+test("a quiet fence that is to last asks systemd about all units at once, and stops none of them again", async () => {
+  await up(1, false);
+  systemd.calls = [];
+  await keep(1);
+  const words = systemd.calls.map((call) => call.split(" ")[0]);
+  expect(words).toEqual(["show", "show", "show", "daemon-reload", "show"]);
+});
+
 test("a fence that does not last keeps the services down, and leaves nothing for a copy of the disks", async () => {
   expect(await up(1, false)).toMatchObject({ isUp: true, lasting: false, stopped: ["postgresql.service"] });
   expect([...systemd.active]).toEqual([]);

@@ -28,6 +28,7 @@ import { lockFence } from "./fence-lock.ts";
 import { fencedUnits, startUnit, UnitName } from "./fenced-units.ts";
 import { hasProcesses as kernelHasProcesses } from "./left-processes.ts";
 import { put, putLink, removeDropIn, removeFiles, removeMarker } from "./placed-files.ts";
+import { isActive, type ShownUnit, shownUnits } from "./shown-units.ts";
 
 /** What a service's last processes may take to end once it has stopped. */
 const LAST_LIMIT_MS = 1000;
@@ -224,9 +225,17 @@ export class FenceKeeper {
   }
 
   async #mayServe({ services, groups }: Pick<FenceState, "services" | "groups">): Promise<boolean> {
-    const serves = async (service: string) =>
-      (await this.#mayRun(service)) || (await this.#isLeft(groups[service]).catch(() => true));
-    return (await Promise.all(services.map(serves))).includes(true);
+    return (await this.#serving(services, groups)).length > 0;
+  }
+
+  /** Those of them that may run, or may have left processes that do. */
+  async #serving(services: readonly string[], groups: FenceState["groups"]): Promise<string[]> {
+    const states = await this.#states(services);
+    const serving: string[] = [];
+    for (const unit of services)
+      if (mayRun(states.get(unit)) || (await this.#isLeft(groups[unit]).catch(() => true)))
+        serving.push(unit);
+    return serving;
   }
 
   /** A fence that is up, by its record, and whether its services may have run since it was put up. */
@@ -259,13 +268,17 @@ export class FenceKeeper {
     // What is kept down already stays down until this fence is taken down.
     const units = await fencedUnits([...before.services, ...listed], systemctl);
     const { kept: services, dependents } = units;
-    const running: string[] = [];
-    for (const unit of [...services, ...dependents]) if (await this.#mayRun(unit)) running.push(unit);
+    const all = [...services, ...dependents];
+    const states = await this.#states(all);
+    const running = all.filter((unit) => mayRun(states.get(unit)));
     const groups = { ...before.groups };
-    const unknown = await tryEach(services, async (unit) => {
-      const group = await systemctl("show", "--property=ControlGroup", "--value", unit);
-      if (group.trim() !== "") groups[unit] = group.trim();
-    });
+    const unknown = new Map<string, string>();
+    for (const unit of services) {
+      const shown = states.get(unit);
+      if (shown instanceof Error) unknown.set(unit, failureOf(shown).message);
+      const group = shown instanceof Error ? "" : shown?.get("ControlGroup");
+      if (group) groups[unit] = group;
+    }
     const since = (isRepeated && before.since) || now().toISOString();
     const state: FenceState = {
       ...{ term, isUp: true, services, since, reason, lasting, interrupted },
@@ -279,7 +292,9 @@ export class FenceKeeper {
       one === marker ? put(marker, markerText(term)) : put(dropIn(one), dropInText(marker)),
     );
     const reload = await this.#reload();
-    const stops = await tryEach(services, (service) => this.#stop(service, groups[service]));
+    // Those that an earlier call stopped do not start again, now that systemd has read their conditions.
+    const toStop = isRepeated ? await this.#serving(services, groups) : services;
+    const stops = await tryEach(toStop, (service) => this.#stop(service, groups[service]));
     const done = { ...state, unstopped: [...stops.keys()] };
     await this.#file.write(done);
     const notice = noticeText({ since, reason, services, unstopped: done.unstopped, dataDir });
@@ -316,9 +331,8 @@ export class FenceKeeper {
     return tryEach(["systemd"], () => this.#deps.systemctl("daemon-reload"));
   }
 
-  /** One that systemd cannot tell about counts as running: the administrator wants it to run. */
-  async #mayRun(unit: string): Promise<boolean> {
-    return this.#isActive(unit).catch(() => true);
+  #states(units: readonly string[]): Promise<Map<string, ShownUnit | Error>> {
+    return shownUnits(units, ["ActiveState", "ControlGroup"], this.#deps.systemctl);
   }
 
   /** Throws unless it has stopped with all of its processes. */
@@ -339,12 +353,11 @@ export class FenceKeeper {
     const { hasProcesses = kernelHasProcesses } = this.#deps;
     return group !== undefined && (await hasProcesses(group));
   }
+}
 
-  async #isActive(unit: string): Promise<boolean> {
-    const state = await this.#deps.systemctl("show", "--property=ActiveState", "--value", unit);
-    // One that is being stopped may be in a restart, or write its last data.
-    return !["inactive", "failed"].includes(state.trim());
-  }
+/** One that systemd cannot tell about counts as running: the administrator wants it to run. */
+function mayRun(shown: ShownUnit | Error | undefined): boolean {
+  return !shown || shown instanceof Error || isActive(shown);
 }
 
 /** Whether it was taken down only in part. */

@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { failureOf } from "#shared/errors.ts";
 import type { Systemctl } from "../hypervisor/qemu/service/systemctl.ts";
+import { type ShownUnit, shownUnits } from "./shown-units.ts";
 
 /** The name of any unit, unless a program could take it for an option. */
 export const UnitName = z.string().regex(/^[A-Za-z0-9:_.\\@][A-Za-z0-9:_.\\@-]{0,240}\.[a-z]+$/);
@@ -40,53 +41,56 @@ const STARTABLE = /\.(service|socket|path|timer|target|mount)$/;
 export async function fencedUnits(services: readonly string[], systemctl: Systemctl): Promise<FencedUnits> {
   const failures = new Map<string, string>();
   const kept = new Set(services);
-  const dependents = new Set<string>();
-  const stopsWith = async (unit: string): Promise<Relations> => {
-    const relations = await relationsOf(unit, systemctl, failures);
-    for (const one of STOPPED_WITH.flatMap((relation) => relations[relation])) dependents.add(one);
-    return relations;
-  };
-  // A set also visits what is added while it is walked.
-  for (const unit of kept) {
-    const { ConsistsOf, TriggeredBy, Id } = await stopsWith(unit);
+  const stopped = new Set<string>();
+  for await (const relations of eachRelations(kept, systemctl, failures)) {
+    const { ConsistsOf, TriggeredBy, Id } = relations;
     for (const one of Id) if (KEPT.test(one)) kept.add(one);
     for (const one of ConsistsOf) if (KEPT.test(one)) kept.add(one);
     for (const one of TriggeredBy) if (TRIGGER.test(one)) kept.add(one);
+    for (const one of stoppedWith(relations)) stopped.add(one);
   }
-  for (const unit of dependents) if (!kept.has(unit)) await stopsWith(unit);
+  const dependents = new Set([...stopped].filter((unit) => !kept.has(unit)));
+  for await (const relations of eachRelations(dependents, systemctl, failures))
+    for (const one of stoppedWith(relations)) if (!kept.has(one)) dependents.add(one);
   const isTrigger = (unit: string) => TRIGGER.test(unit);
   return {
     kept: [...[...kept].filter(isTrigger), ...[...kept].filter((unit) => !isTrigger(unit))],
-    dependents: [...dependents].filter((unit) => !kept.has(unit) && STARTABLE.test(unit)),
+    dependents: [...dependents].filter((unit) => STARTABLE.test(unit)),
     failures,
   };
 }
 
-/** What is not understood, or not told, becomes a failure, and is left out. */
-async function relationsOf(
-  unit: string,
+const stoppedWith = (relations: Relations): string[] =>
+  STOPPED_WITH.flatMap((relation) => relations[relation]);
+
+/**
+ * The relations of these units, and of those that are added to the set meanwhile. What is not understood, or
+ * not told, becomes a failure, and is left out.
+ */
+async function* eachRelations(
+  units: ReadonlySet<string>,
   systemctl: Systemctl,
   failures: Map<string, string>,
-): Promise<Relations> {
-  const found: Relations = {
-    ...{ Id: [], ConsistsOf: [], RequiredBy: [], RequisiteOf: [], BoundBy: [] },
-    ...{ PropagatesStopTo: [], TriggeredBy: [] },
-  };
-  const told = await systemctl("show", `--property=${TOLD.join(",")}`, unit).catch((error: unknown) => {
-    failures.set(unit, failureOf(error).message);
-    return "";
-  });
-  for (const line of told.split("\n")) {
-    const relation = TOLD.find((one) => line.startsWith(`${one}=`));
-    if (!relation) continue;
-    for (const word of line.slice(relation.length + 1).split(/\s+/)) {
-      const name = unquoted(word);
-      if (UnitName.safeParse(name).success) found[relation].push(name);
-      else if (name !== "")
-        failures.set(name, `it stops with ${unit} or starts it, and its name is not understood`);
-    }
+): AsyncGenerator<Relations> {
+  for (let asked = 0; asked < units.size; ) {
+    const next = [...units].slice(asked);
+    asked = units.size;
+    for (const [unit, shown] of await shownUnits(next, TOLD, systemctl))
+      if (shown instanceof Error) failures.set(unit, failureOf(shown).message);
+      else yield relationsOf(unit, shown, failures);
   }
-  return found;
+}
+
+function relationsOf(unit: string, shown: ShownUnit, failures: Map<string, string>): Relations {
+  const namesIn = (relation: (typeof TOLD)[number]) =>
+    (shown.get(relation) ?? "").split(/\s+/).flatMap((word) => {
+      const name = unquoted(word);
+      if (UnitName.safeParse(name).success) return [name];
+      if (name !== "")
+        failures.set(name, `it stops with ${unit} or starts it, and its name is not understood`);
+      return [];
+    });
+  return Object.fromEntries(TOLD.map((relation) => [relation, namesIn(relation)])) as Relations;
 }
 
 /** systemctl shows a name that has a backslash in quotes, as a shell would take it. */

@@ -45,8 +45,6 @@ test("what systemd does not say stays unknown", async () => {
     throw new Error("it took more than 120 s");
   };
   expect(await listedServices(["db.service"], silent)).toBeUndefined();
-  expect(
-    await listedServices(["db.service", "dump.service"], async () => TOLD["db.service"] ?? ""),
-  ).toBeUndefined();
+  expect(await listedServices(["db.service", "dump.service"], async () => "")).toBeUndefined();
   expect(await listedServices([], silent)).toEqual([]);
 });

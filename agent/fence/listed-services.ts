@@ -1,6 +1,7 @@
 /** What the services are that the fence is to keep down, as this machine's systemd knows them. */
 import type { ListedService } from "#shared/protocol/fence.ts";
 import type { Systemctl } from "../hypervisor/qemu/service/systemctl.ts";
+import { isActive, type ShownUnit, shownUnits } from "./shown-units.ts";
 
 /** `foo@.service` is a template: only an instance of it, such as `foo@bar.service`, can run. */
 const TEMPLATE = /@\.service$/;
@@ -15,20 +16,17 @@ export async function listedServices(
 ): Promise<ListedService[] | undefined> {
   // One template would fail the whole call.
   const asked = names.filter((name) => !TEMPLATE.test(name));
-  const told =
-    asked.length === 0
-      ? ""
-      : await systemctl("show", "--property=LoadState,ActiveState", ...asked).catch(() => undefined);
-  if (told === undefined) return undefined;
-  const blocks = told.trim() === "" ? [] : told.trim().split(/\n{2,}/);
-  if (blocks.length !== asked.length) return undefined;
-  return names.map((name) => ({ name, state: stateOf(blocks[asked.indexOf(name)]) }));
+  const shown = await shownUnits(asked, ["LoadState", "ActiveState"], systemctl);
+  const states = names.map((name) => {
+    const unit = shown.get(name);
+    return unit instanceof Error ? undefined : { name, state: stateOf(unit) };
+  });
+  return states.every((one) => one !== undefined) ? states : undefined;
 }
 
-/** `block`: what systemd says of the service; `undefined` of a template. */
-function stateOf(block: string | undefined): ListedService["state"] {
-  const isActive = block !== undefined && !/^ActiveState=(inactive|failed)$/m.test(block);
+/** `unit`: what systemd says of the service; `undefined` of a template. */
+function stateOf(unit: ShownUnit | undefined): ListedService["state"] {
   // One whose file was removed while it runs can be stopped.
-  if (isActive) return "running";
-  return block === undefined || /^LoadState=not-found$/m.test(block) ? "not-found" : "stopped";
+  if (unit && isActive(unit)) return "running";
+  return unit && unit.get("LoadState") !== "not-found" ? "stopped" : "not-found";
 }

@@ -22,7 +22,8 @@ beforeEach(() => {
   fence = new FenceKeeper({
     ...{ dataDir: join(dir, "data"), etc: join(dir, "etc"), run: join(dir, "run"), now: () => new Date() },
     systemctl: async (...words) => {
-      if (words[0] === "show") return words[1] === "--property=ActiveState" ? "active" : "";
+      if (words[0] === "show")
+        return words[1]?.includes("ActiveState") ? "ActiveState=active" : "Id=db.service";
       if (words[0] !== "daemon-reload") done.push(words.join(" "));
       if (words[0] === "start" && isStuck) throw new Error("it does not start");
       return "";

@@ -115,14 +115,13 @@ export class FakeSystemd {
   }
 
   #show(unit: string, property: string): string {
-    if (property === "--property=LoadState,ActiveState")
-      return `LoadState=loaded\nActiveState=${this.active.has(unit) ? this.activeState : "inactive"}\n`;
-    if (property === "--property=ActiveState")
-      return `${this.active.has(unit) ? this.activeState : "inactive"}\n`;
-    if (property === "--property=ControlGroup")
-      return this.active.has(unit) ? `/system.slice/${unit}\n` : "\n";
+    const isActive = this.active.has(unit);
+    const state = `ActiveState=${isActive ? this.activeState : "inactive"}\n`;
+    if (property === "--property=LoadState,ActiveState") return `LoadState=loaded\n${state}`;
+    if (property === "--property=ActiveState,ControlGroup")
+      return `${state}ControlGroup=${isActive ? `/system.slice/${unit}` : ""}\n`;
     if (unit === this.unknown) throw new Error("systemd is busy");
-    const relations = Object.entries(this.units[unit] ?? {}) as [string, string[]][];
+    const relations = Object.entries({ Id: [unit], ...this.units[unit] }) as [string, string[]][];
     return relations.map(([name, units]) => `${name}=${units.map(quoted).join(" ")}\n`).join("");
   }
 
