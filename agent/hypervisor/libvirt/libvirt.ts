@@ -41,6 +41,16 @@ const KINDS = {
 } as const;
 type Kind = keyof typeof KINDS;
 
+interface Item {
+  uuid: string;
+  name: string;
+}
+
+/** What libvirt has. */
+type Listed = Record<Kind, Item[]>;
+
+const has = (items: readonly Item[], uuid: string): boolean => items.some((one) => one.uuid === uuid);
+
 /** What libvirt has of a machine, and the name of each. */
 function namesOf({ name }: KeptMachine): [Kind, string][] {
   return [
@@ -67,14 +77,18 @@ export class Libvirt implements MachineKeeper {
   }
 
   async draft(machine: KeptMachine) {
+    return this.#drafted(machine, await this.#listed());
+  }
+
+  async #drafted(machine: KeptMachine, listed: Listed) {
     const { shape, folder } = machine;
-    // First, because it says whether libvirt is there.
-    const version = await this.#virsh.run(["version", "--daemon"]);
+    const virsh = this.#virsh;
+    const version = await virsh.run(["version", "--daemon"]);
     const openVswitch = await openVswitchBridges(shape.cards);
-    await requireLinks(shape.cards, { virsh: this.#virsh, version, openVswitch });
-    if (machine.isolated) await requireConnectable(shape.cards, { virsh: this.#virsh, openVswitch });
+    await requireLinks(shape.cards, { virsh, version, openVswitch });
+    if (machine.isolated) await requireConnectable(shape.cards, { virsh, openVswitch });
     await requireReachable(folder, await qemuUser());
-    for (const [kind, name] of namesOf(machine)) await this.#requireFree(kind, machine, name);
+    for (const [kind, name] of namesOf(machine)) requireFree(listed[kind], kind, machine, name);
     const uefi = shape.firmware === "uefi" ? await findUefiFirmware() : undefined;
     const kvm = shape.acceleration === "if-offered" && (await this.#offersKvm());
     const isolated = hasIsolatedCard(machine);
@@ -86,22 +100,27 @@ export class Libvirt implements MachineKeeper {
   }
 
   async define(machine: KeptMachine): Promise<void> {
-    const drafts = await this.draft(machine);
-    for (const [kind, name] of namesOf(machine)) await this.#requireOurs(kind, machine, name);
-    if ((await this.power(machine)) === "on") throw new MachineRunningError(machine.name, "defined again");
+    const { name, uuid } = machine;
+    const listed = await this.#listed();
+    const drafts = await this.#drafted(machine, listed);
+    for (const [kind, own] of namesOf(machine)) await this.#requireOurs(listed[kind], kind, machine, own);
+    if (has(listed.machine, uuid) && (await this.#runState(uuid)) !== "off")
+      throw new MachineRunningError(name, "defined again");
     const kinds = { pool: "pool", network: "network", domain: "machine" } as const;
     for (const { name, text } of drafts) {
       const kind = kinds[name as keyof typeof kinds];
       // A pool or network that is there is the same, and may be in use.
-      if (kind !== "machine" && (await this.#has(kind, machine.uuid))) continue;
+      if (kind !== "machine" && has(listed[kind], uuid)) continue;
       await this.#virsh.run([KINDS[kind].define], text);
     }
-    await this.#activate("pool", machine.uuid);
-    if (hasIsolatedCard(machine)) await this.#activate("network", machine.uuid);
+    await Promise.all([
+      this.#activate("pool", uuid),
+      hasIsolatedCard(machine) && this.#activate("network", uuid),
+    ]);
   }
 
   async power({ uuid }: KeptMachine): Promise<MachinePower | undefined> {
-    if (!(await this.#has("machine", uuid))) return undefined;
+    if (!has(await this.#all("machine"), uuid)) return undefined;
     return (await this.#runState(uuid)) === "off" ? "off" : "on";
   }
 
@@ -125,8 +144,9 @@ export class Libvirt implements MachineKeeper {
 
   async connect(machine: KeptMachine): Promise<void> {
     const { uuid, name, shape } = machine;
-    const domain = (await this.draft(machine)).find((draft) => draft.name === "domain");
-    await this.#requireOurs("machine", machine, name);
+    const listed = await this.#listed();
+    const domain = (await this.#drafted(machine, listed)).find((draft) => draft.name === "domain");
+    await this.#requireOurs(listed.machine, "machine", machine, name);
     // First what it has when it is switched on again.
     await this.#virsh.run(["define"], domain?.text);
     const state = await this.#runState(uuid);
@@ -186,7 +206,7 @@ export class Libvirt implements MachineKeeper {
     const power = await this.power(machine);
     if (power === "on") throw new MachineRunningError(name, "removed");
     if (power === "off") {
-      await this.#requireOurs("machine", machine, name);
+      await this.#requireOurs(await this.#all("machine"), "machine", machine, name);
       // `--nvram`, without which libvirt refuses to remove a machine with UEFI. Never `--remove-all-storage`.
       await this.#virsh.run(["undefine", "--domain", uuid, "--nvram", "--snapshots-metadata"]);
     }
@@ -195,15 +215,14 @@ export class Libvirt implements MachineKeeper {
     await this.#remove("pool", uuid);
   }
 
-  /** Throws `MachineNotOursError` if something else has the name. */
-  async #requireFree(kind: Kind, { uuid }: KeptMachine, name: string): Promise<void> {
-    const other = (await this.#all(kind)).find((one) => one.name === name && one.uuid !== uuid);
-    if (other) throw new MachineNotOursError(`libvirt's ${kind} ${name}`, "Causeway did not define it");
-  }
-
   /** Throws `MachineNotOursError` if what has our uuid was not made for this conversion. */
-  async #requireOurs(kind: Kind, { uuid, ownerId }: KeptMachine, name: string): Promise<void> {
-    const own = (await this.#all(kind)).find((one) => one.uuid === uuid);
+  async #requireOurs(
+    items: readonly Item[],
+    kind: Kind,
+    { uuid, ownerId }: KeptMachine,
+    name: string,
+  ): Promise<void> {
+    const own = items.find((one) => one.uuid === uuid);
     if (!own) return;
     if (own.name !== name)
       throw new MachineNotOursError(`libvirt's ${kind} ${own.name}`, "it has the uuid of another one");
@@ -220,7 +239,17 @@ export class Libvirt implements MachineKeeper {
     return /<machine [^>]*\bowner=(["'])([^"']*)\1/.exec(metadata)?.[2] === ownerId;
   }
 
-  async #all(kind: Kind): Promise<{ uuid: string; name: string }[]> {
+  /** Side by side: each call starts a program, and an outage waits for it. */
+  async #listed(): Promise<Listed> {
+    const [machine, network, pool] = await Promise.all([
+      this.#all("machine"),
+      this.#all("network"),
+      this.#all("pool"),
+    ]);
+    return { machine, network, pool };
+  }
+
+  async #all(kind: Kind): Promise<Item[]> {
     if (kind === "network") return this.#networks();
     const listed = await this.#virsh.run([...KINDS[kind].list, "--uuid", "--name"]);
     return listed.split("\n").flatMap((line) => {
@@ -230,16 +259,10 @@ export class Libvirt implements MachineKeeper {
   }
 
   /** `net-list` prints names or uuids, but never both. */
-  async #networks(): Promise<{ uuid: string; name: string }[]> {
+  async #networks(): Promise<Item[]> {
     const uuids = (await this.#virsh.run(["net-list", "--all", "--uuid"])).match(/[0-9a-f-]{36}/g) ?? [];
-    const networks = [];
-    for (const uuid of uuids)
-      networks.push({ uuid, name: (await this.#virsh.run(["net-name", uuid])).trim() });
-    return networks;
-  }
-
-  async #has(kind: Kind, uuid: string): Promise<boolean> {
-    return (await this.#all(kind)).some((one) => one.uuid === uuid);
+    const name = async (uuid: string) => (await this.#virsh.run(["net-name", uuid])).trim();
+    return Promise.all(uuids.map(async (uuid) => ({ uuid, name: await name(uuid) })));
   }
 
   async #activate(kind: "network" | "pool", uuid: string): Promise<void> {
@@ -251,7 +274,7 @@ export class Libvirt implements MachineKeeper {
 
   async #remove(kind: "network" | "pool", uuid: string): Promise<void> {
     const prefix = kind === "network" ? "net" : "pool";
-    if (!(await this.#has(kind, uuid))) return;
+    if (!has(await this.#all(kind), uuid)) return;
     if (await this.#isActive(kind, uuid)) await this.#virsh.run([`${prefix}-destroy`, uuid]);
     await this.#virsh.run([`${prefix}-undefine`, uuid]);
   }
@@ -271,6 +294,12 @@ export class Libvirt implements MachineKeeper {
       },
     );
   }
+}
+
+/** Throws `MachineNotOursError` if something else has the name. */
+function requireFree(items: readonly Item[], kind: Kind, { uuid }: KeptMachine, name: string): void {
+  const other = items.find((one) => one.name === name && one.uuid !== uuid);
+  if (other) throw new MachineNotOursError(`libvirt's ${kind} ${name}`, "Causeway did not define it");
 }
 
 function hasIsolatedCard(machine: KeptMachine): boolean {
