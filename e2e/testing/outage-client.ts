@@ -49,9 +49,9 @@ export class OutageClient implements AsyncDisposable {
     return Math.max(0, ...[...this.#last.values()].map(({ count }) => count));
   }
 
-  /** Who answered after whom. */
+  /** Who has answered after whom until now. */
   get turns(): readonly string[] {
-    return this.#turns;
+    return [...this.#turns];
   }
 
   /** From the last answer of one to the first answer of the other, in seconds. */
