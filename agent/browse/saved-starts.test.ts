@@ -108,6 +108,23 @@ test("a guest that cannot be resumed is started", async () => {
   expect(warnings).toHaveLength(1);
 });
 
+// https://lore.kernel.org/qemu-devel/20260114195659.2543649-4-peterx@redhat.com/
+test("where guests cannot be resumed at all, they start, and saving is not tried each time", async () => {
+  await break_("cannot-resume");
+  await startOne();
+  await startOne();
+  expect(await seen()).toEqual(["saved", "resumed", "started", "started"]);
+  expect(await files()).toEqual([]);
+});
+
+test("a QEMU since 9.1 resumes from the file by a name", async () => {
+  await break_("upgraded");
+  await startOne();
+  await startOne();
+  expect(await seen()).toEqual(["saved", "resumed", "resumed"]);
+  expect(warnings).toEqual([]);
+});
+
 test("where nothing can be saved, guests start, and saving is not tried each time", async () => {
   await break_("cannot-save");
   await startOne();

@@ -33,7 +33,7 @@ export class SavedStarts {
   readonly #log: Log;
   readonly #limitMs: number;
   readonly #making = new Map<string, Promise<SavedStart>>();
-  /** What could not be made; it is not tried again before the agent starts again. */
+  /** What could not be made, or not be resumed from; neither is tried again before the agent starts again. */
   readonly #unable = new Set<string>();
 
   constructor({ folder, log, limitMs = STATE_LIMIT_MS }: { folder: string; log: Log; limitMs?: number }) {
@@ -52,15 +52,20 @@ export class SavedStarts {
   }
 
   async #resume(options: SavedGuestOptions, signal: AbortSignal): Promise<StartedGuest | undefined> {
-    const name = await nameOf(options);
+    const { stdout: qemu } = await promisify(execFile)(QEMU_PROGRAM, ["--version"]);
+    const name = nameOf(options, qemu);
     if (this.#unable.has(name)) return undefined;
     const folder = join(this.#folder, options.imageId);
-    const saved = (await savedIn(folder, name)) ?? (await this.#make(name, { ...options, folder }, signal));
+    const known = await savedIn(folder, name);
+    const saved = known ?? (await this.#make(name, { ...options, folder }, signal));
     try {
-      await using state = await openSaved(saved);
-      return await startGuest(options, signal, { state, limitMs: this.#limitMs });
+      await using file = await openSaved(saved);
+      return await startGuest(options, signal, { state: { file, qemu }, limitMs: this.#limitMs });
     } catch (error) {
-      if (!signal.aborted) await rm(saved.path, { force: true });
+      if (signal.aborted) throw error;
+      await rm(saved.path, { force: true });
+      // A QEMU that does not resume from what it has just saved does not resume from the next one.
+      if (!known) this.#unable.add(name);
       throw error;
     }
   }
@@ -178,9 +183,8 @@ async function openSaved({ path, sha256 }: SavedStart): Promise<FileHandle> {
 }
 
 /** Two hashes: of the machine, and of what runs it. Another machine, or another QEMU, cannot resume it. */
-async function nameOf(options: SavedGuestOptions): Promise<string> {
+function nameOf(options: SavedGuestOptions, qemu: string): string {
   const { imageId } = options;
-  const { stdout: qemu } = await promisify(execFile)(QEMU_PROGRAM, ["--version"]);
   return [machineArguments({ ...options, state: "saved" }), { imageId, qemu }]
     .map((part) => createHash("sha256").update(canonicalJson(part)).digest("hex").slice(0, HASH_DIGITS))
     .join("");

@@ -1,5 +1,8 @@
-import type { FileHandle } from "node:fs/promises";
-import { BootImageMachine, type BootImageMachineOptions } from "../hypervisor/qemu/boot-image-machine.ts";
+import {
+  BootImageMachine,
+  type BootImageMachineOptions,
+  type SavedState,
+} from "../hypervisor/qemu/boot-image-machine.ts";
 import { GuestChannel } from "./guest-channel.ts";
 
 /** A guest that has its disks. */
@@ -12,7 +15,7 @@ export type StartedGuestOptions = Omit<BootImageMachineOptions, "state">;
 
 /** What a guest resumes from, and how long it may take until it has its disks. */
 interface SavedGuest {
-  state: FileHandle;
+  state: SavedState;
   limitMs: number;
 }
 

@@ -8,7 +8,7 @@ my $args = "@ARGV";
 # Longer than what a socket holds.
 my $state = "state of a guest\n" x 100_000;
 my $folder = $0 =~ s{/[^/]+$}{}r;
-if ($args eq "--version") { print "QEMU emulator version ", -e "$folder/upgraded" ? 2 : 1, "\n"; exit }
+if ($args eq "--version") { print "QEMU emulator version ", -e "$folder/upgraded" ? "11.1.3" : "7.2.22", "\n"; exit }
 
 sub faulty { return -e "$folder/$_[0]" }
 sub noted { open(my $log, ">>", "$folder/log/starts") or die; print $log "$_[0]\n"; close $log }
@@ -18,8 +18,11 @@ $port->autoflush;
 sub say_it { my ($text) = @_; syswrite($port, pack("CN", 1, length $text) . $text) }
 sub hear { sysread($port, my $head, 5) == 5 or exit; my (undef, $n) = unpack("CN", $head); sysread($port, my $text, $n); return $text }
 
-if ($args =~ /-incoming fd:(\d+)/) {
+# As QEMU 11, which takes no `fd:` of a file, and QEMU 7, which knows no `file:`.
+my $way = faulty("upgraded") ? qr{-add-fd fd=(\d+),set=0 -incoming file:/dev/fdset/0} : qr{-incoming fd:(\d+)};
+if ($args =~ /-incoming/) {
   noted("resumed");
+  $args =~ $way or exit 5;
   sleep 600 if faulty("hangs");
   open(my $saved, "<&=", $1) or die;
   my $all = do { local $/; <$saved> };

@@ -12,6 +12,7 @@ import { confined, thisStarter } from "./confinement.ts";
 import { formatOf, overlayNodes } from "./image-nodes.ts";
 import { guestSizeBytes, PassedFiles } from "./passed-files.ts";
 import { QEMU_PROGRAM, SANDBOX } from "./qemu-machine.ts";
+import { resumeArguments } from "./resume-arguments.ts";
 
 const CONSOLE_FD = 3;
 const PORT_FD = 4;
@@ -58,8 +59,15 @@ export interface BootImageMachineOptions {
   workDir: string;
   /** The name of the guest's port for `port`. */
   portName: string;
-  /** `saved`: its state can be saved with `monitor`. Or the file of a saved state, which it resumes from. */
-  state?: "saved" | FileHandle | undefined;
+  /** `saved`: its state can be saved with `monitor`. Or a saved state, which it resumes from. */
+  state?: "saved" | SavedState | undefined;
+}
+
+export interface SavedState {
+  /** Open, at its beginning. */
+  file: FileHandle;
+  /** What the QEMU that resumes from it prints for `--version`. */
+  qemu: string;
 }
 
 /**
@@ -112,7 +120,7 @@ export class BootImageMachine {
   static async start(options: BootImageMachineOptions): Promise<BootImageMachine> {
     const { length: served } = options.disks.filter(({ kind }) => kind === "served");
     const pipes = Array.from({ length: served + (options.state === "saved" ? 1 : 0) }, () => "pipe" as const);
-    const states = isResumed(options.state) ? [options.state.fd] : [];
+    const states = isResumed(options.state) ? [options.state.file.fd] : [];
     const folder = await mkdtemp(join(options.workDir, "causeway-guest-"));
     const boot: FileHandle[] = [];
     const images = new PassedFiles(folder, FIRST_PIPE_FD + pipes.length + states.length);
@@ -166,7 +174,7 @@ export class BootImageMachine {
   }
 }
 
-function isResumed(state: BootImageMachineOptions["state"]): state is FileHandle {
+function isResumed(state: BootImageMachineOptions["state"]): state is SavedState {
   return state !== undefined && state !== "saved";
 }
 
@@ -259,7 +267,7 @@ function kernelParameters({
 
 function stateArguments(state: BootImageMachineOptions["state"], fd: number): string[] {
   if (state === undefined) return [];
-  if (isResumed(state)) return ["-incoming", `fd:${fd}`];
+  if (isResumed(state)) return resumeArguments(fd, state.qemu);
   return ["-chardev", `socket,id=monitor,fd=${fd}`, "-mon", "chardev=monitor,mode=control"];
 }
 
