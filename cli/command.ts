@@ -155,11 +155,24 @@ const SECONDS_OF = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
 
 /** A duration such as `90s`, `30m`, `2h` or `7d`, in seconds. */
 export function durationOption(call: CliCall, name: string, command: string): number | undefined {
+  return secondsIn(call, name, { command, examples: "90s, 30m, 2h or 7d" });
+}
+
+/** A duration such as `5m`, or a whole number of seconds. */
+export function secondsOption(call: CliCall, name: string, command: string): number | undefined {
+  if (/^\d+$/.test(textOption(call, name) ?? "")) return numberOption(call, name, command);
+  return secondsIn(call, name, { command, examples: "300 (seconds), 90s, 5m or 2h" });
+}
+
+function secondsIn(
+  call: CliCall,
+  name: string,
+  { command, examples }: { command: string; examples: string },
+): number | undefined {
   const value = textOption(call, name);
   if (value === undefined) return undefined;
   const [, count, unit] = /^(\d{1,6})([smhd])$/.exec(value) ?? [];
-  if (!count || !unit)
-    throw new UsageError(`--${name} must be like 90s, 30m, 2h or 7d, not ${value}`, command);
+  if (!count || !unit) throw new UsageError(`--${name} must be like ${examples}, not ${value}`, command);
   return Number(count) * SECONDS_OF[unit as keyof typeof SECONDS_OF];
 }
 

@@ -12,6 +12,7 @@ import {
   durationOption,
   numberOption,
   requiredOption,
+  secondsOption,
   textOption,
 } from "../command.ts";
 import { UsageError } from "../errors.ts";
@@ -33,7 +34,7 @@ export const convert: CliCommand = {
     ["--disk NAME", "only this disk; can be repeated (default: all)"],
     ["--all-blocks", "also copy space that file systems mark as free (by default the clone has zeros there)"],
     ["--boot-check", "boot a throw-away copy without network and keep a screenshot"],
-    ["--boot-timeout SECONDS", "how long the boot check may take (default 600)"],
+    ["--boot-timeout DURATION", "how long the boot check may take (default 10m)"],
     ["--boot-expect TEXT", "what the console must show when the system is up (default: a login prompt)"],
     ["--bandwidth-limit BYTES", "upload at most this many bytes per second"],
     [
@@ -107,7 +108,7 @@ function requestOf(call: CliCall): NewConversion {
     allBlocks: call.values["all-blocks"] === true,
     bootCheck: call.values["boot-check"] === true,
     accept: choicesOption(call, "accept", AcceptableRule.options, "convert"),
-    bootTimeoutSeconds: numberOption(call, "boot-timeout", "convert") ?? 600,
+    bootTimeoutSeconds: secondsOption(call, "boot-timeout", "convert") ?? 600,
     ...(disks ? { disks } : {}),
     ...(limit !== undefined ? { bandwidthLimitBytesPerSecond: limit } : {}),
     ...(expect !== undefined ? { bootExpect: expect } : {}),

@@ -1,6 +1,6 @@
 import type { EditCutover } from "#shared/protocol/cutover.ts";
 import { CutoverWindow } from "#shared/protocol/cutover-window.ts";
-import { type CliCall, type CliCommand, numberOption } from "../command.ts";
+import { type CliCall, type CliCommand, secondsOption } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { timeZoneOption } from "../time-option.ts";
 
@@ -14,11 +14,11 @@ export const CUTOVER_HELP: [string, string][] = [
   ["--automatic", "begin when a window opens, if the source was recovered on the target host before"],
   ["--hold", "begin once a person says go while a window is open (default)"],
   [
-    "--margin SECONDS",
-    "how long before the window closes it is rolled back unless it has committed (default 120)",
+    "--margin DURATION",
+    "how long before the window closes it is rolled back unless it has committed (default 2m)",
   ],
-  ["--quiesce-timeout SECONDS", "how long the source may take to stop its services (default 300)"],
-  ["--answer-timeout SECONDS", "how long the machine may take to answer (default 900)"],
+  ["--quiesce-timeout DURATION", "how long the source may take to stop its services (default 5m)"],
+  ["--answer-timeout DURATION", "how long the machine may take to answer (default 15m)"],
 ];
 
 export const CUTOVER_OPTIONS = {
@@ -42,9 +42,9 @@ export function cutoverFields(call: CliCall, command: string): EditCutover {
   const fields = {
     windows: texts?.map((text) => windowOf(text, timeZone ?? "UTC", command)),
     mode: call.values.automatic === true ? "automatic" : call.values.hold === true ? "hold" : undefined,
-    marginSeconds: numberOption(call, "margin", command),
-    quiesceTimeoutSeconds: numberOption(call, "quiesce-timeout", command),
-    answerTimeoutSeconds: numberOption(call, "answer-timeout", command),
+    marginSeconds: secondsOption(call, "margin", command),
+    quiesceTimeoutSeconds: secondsOption(call, "quiesce-timeout", command),
+    answerTimeoutSeconds: secondsOption(call, "answer-timeout", command),
   };
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
-import { type CliCommand, numberOption, requiredOption, textOption } from "../command.ts";
+import { type CliCommand, requiredOption, secondsOption, textOption } from "../command.ts";
 import { print } from "../terminal.ts";
 import { sayStarted } from "../wait-for-end.ts";
 import { followDrill } from "./drills.ts";
@@ -9,11 +9,11 @@ import { PROVE_HELP, PROVE_OPTIONS, proveFields } from "./prove-options.ts";
 export const drill: CliCommand = {
   name: "drill",
   summary: "Boots a clone of a recovery point without network, keeps the evidence, and removes the clone",
-  usage: "drill POINT --target TARGET [--expect TEXT] [--boot-timeout SECONDS] [--adapt] [--prove] [--wait]",
+  usage: "drill POINT --target TARGET [--expect TEXT] [--boot-timeout DURATION] [--adapt] [--prove] [--wait]",
   help: [
     ["--target TARGET", "the target host that makes, boots and removes the clone"],
     ["--expect TEXT", "what the console must show when the system is up (default: a login prompt)"],
-    ["--boot-timeout SECONDS", "how long the clone may take to boot (default 600)"],
+    ["--boot-timeout DURATION", "how long the clone may take to boot (default 10m)"],
     ["--adapt", "adapt its system to the clone's hardware first; the source's agents and clusters stay off"],
     ...PROVE_HELP,
     ["--wait", "wait until it ends; the exit code is 0 only if the clone booted, and no file differs"],
@@ -37,7 +37,7 @@ export const drill: CliCommand = {
       parameters: { id: call.arguments.POINT ?? "" },
       body: {
         targetId: requiredOption(call, "target", "drill"),
-        bootTimeoutSeconds: numberOption(call, "boot-timeout", "drill") ?? 600,
+        bootTimeoutSeconds: secondsOption(call, "boot-timeout", "drill") ?? 600,
         ...(bootExpect === undefined ? {} : { bootExpect }),
         ...(call.values.adapt === true ? { adapt: true } : {}),
         ...proveFields(call, "drill"),

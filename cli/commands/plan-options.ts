@@ -3,7 +3,7 @@ import { parseRetention } from "#shared/domain/protection/retention.ts";
 import type { DrillSchedule } from "#shared/protocol/drill.ts";
 import type { PlanEdit } from "#shared/protocol/protection.ts";
 import { BandwidthWindow, WeeklyHours } from "#shared/protocol/weekly-hours.ts";
-import { type CliCall, durationOption, numberOption, textOption } from "../command.ts";
+import { type CliCall, durationOption, numberOption, secondsOption, textOption } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { timeOption, timeZoneOption } from "../time-option.ts";
 import { proveFields } from "./prove-options.ts";
@@ -48,10 +48,10 @@ export const PLAN_HELP: [string, string][] = [
   ["--drill WHEN", "boot a clone of the newest point daily, weekly, monthly or by a cron expression"],
   ["--drill-target TARGET", "the target host of these drills"],
   ["--drill-expect TEXT", "what the clone's console must show (default: a login prompt)"],
-  ["--drill-timeout SECONDS", "how long the clone may take to boot (default 600)"],
+  ["--drill-timeout DURATION", "how long the clone may take to boot (default 10m)"],
   ["--drill-adapt", "adapt the clone's system first, as `causeway drill --adapt` does"],
   ["--drill-prove", "compare files of the source with the clone's, as `causeway drill --prove` does"],
-  ["--drill-prove-seconds SECONDS", "how long files of the source are read, as with `causeway drill`"],
+  ["--drill-prove-seconds DURATION", "how long files of the source are read, as with `causeway drill`"],
 ];
 
 /** The fields of a plan that the options name. */
@@ -97,7 +97,7 @@ function drillsOf(call: CliCall, command: string): DrillSchedule | undefined {
   const when = textOption(call, "drill");
   const targetId = textOption(call, "drill-target");
   const bootExpect = textOption(call, "drill-expect");
-  const timeout = numberOption(call, "drill-timeout", command);
+  const timeout = secondsOption(call, "drill-timeout", command);
   const adapt = call.values["drill-adapt"] === true || undefined;
   const { proveSeconds } = proveFields(call, command, "drill-");
   const others = [targetId, bootExpect, timeout, adapt, proveSeconds];

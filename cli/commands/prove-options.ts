@@ -1,5 +1,5 @@
 import { ProofBudget } from "#shared/protocol/proof.ts";
-import { type CliCall, type CliCommand, numberOption } from "../command.ts";
+import { type CliCall, type CliCommand, secondsOption } from "../command.ts";
 import { UsageError } from "../errors.ts";
 
 const DEFAULT_SECONDS = 60;
@@ -11,8 +11,8 @@ export const PROVE_HELP: [string, string][] = [
     "before the clone is adapted, compare its files with the source's, as the source's own kernel reads them; a difference ends it",
   ],
   [
-    "--prove-seconds SECONDS",
-    `how long files of the source are read; those that are not reached are not compared (default ${DEFAULT_SECONDS})`,
+    "--prove-seconds DURATION",
+    `how long files of the source are read; those that are not reached are not compared (default ${DEFAULT_SECONDS}s)`,
   ],
 ];
 
@@ -27,7 +27,7 @@ export const PROVE_OPTIONS = {
  */
 export function proveFields(call: CliCall, command: string, prefix = ""): { proveSeconds?: number } {
   const option = `${prefix}prove`;
-  const seconds = numberOption(call, `${option}-seconds`, command);
+  const seconds = secondsOption(call, `${option}-seconds`, command);
   if (call.values[option] !== true) {
     if (seconds !== undefined) throw new UsageError(`--${option}-seconds is about --${option}`, command);
     return {};

@@ -6,8 +6,8 @@ import {
   type CliCall,
   type CliCommand,
   choiceOption,
-  numberOption,
   requiredOption,
+  secondsOption,
   textOption,
 } from "../command.ts";
 import { UsageError } from "../errors.ts";
@@ -66,7 +66,7 @@ export const recover: CliCommand = {
       "--check-script NAME",
       "after that, this script in /etc/causeway/checks of the target host must also succeed",
     ],
-    ["--answer-timeout SECONDS", "how long it may take from its start to its first answer (default 900)"],
+    ["--answer-timeout DURATION", "how long it may take from its start to its first answer (default 15m)"],
     ["--wait", "wait until it answers; the exit code is 0 only if it did"],
     ...API_HELP,
   ],
@@ -109,7 +109,7 @@ export const recover: CliCommand = {
         ...{ adapt: call.values.adapt === true, ...identityFields(call) },
         ...addressFields(call, "recover"),
         check: checkOf(call),
-        answerTimeoutSeconds: numberOption(call, "answer-timeout", "recover") ?? 900,
+        answerTimeoutSeconds: secondsOption(call, "answer-timeout", "recover") ?? 900,
         ...proveFields(call, "recover"),
         ...(pointId === undefined ? {} : { pointId }),
       },
