@@ -146,6 +146,7 @@ const REFUSALS = [
   CertificateRevokedError,
   OfAnotherMachineError,
   RefusedError,
+  RunSkippedError,
   PreflightNotPassedError,
   FolderInUseError,
   FolderNotOursError,
