@@ -14,7 +14,7 @@ test.each([
   ["a run that the state of its plan keeps from beginning", new RunSkippedError("it is busy"), EXIT.refused],
   ["a preflight that finds an obstacle", new PreflightNotPassedError("rule failed"), EXIT.refused],
   ["a reader of the output that has ended", new OutputClosedError(), EXIT.failed],
-  ["what nobody expected", new TypeError("undefined is not a function"), EXIT.failed],
+  ["an error without a name", new TypeError("undefined is not a function"), EXIT.failed],
 ])("%s has its exit code", (_, error, code) => {
   expect(exitCodeOf(error)).toBe(code);
 });

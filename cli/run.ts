@@ -91,6 +91,7 @@ function overview(commands: readonly CliCommand[]): string {
     ...commandLines(commands),
     "",
     "Each command has --help with examples, and --json. `causeway --version` shows the version.",
+    "SOURCE, TARGET and AGENT are ids, or the names that `causeway sources` and `causeway targets` show.",
     "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused by policy or state.",
     "",
   ].join("\n");

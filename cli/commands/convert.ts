@@ -3,6 +3,7 @@ import { DiskFormat } from "#shared/protocol/common.ts";
 import { ConversionType, conversionTypes, typeChoices } from "#shared/protocol/conversion-types.ts";
 import type { NewConversion } from "#shared/protocol/resources.ts";
 import { AcceptableRule } from "#shared/protocol/rule-names.ts";
+import { sourceId, targetId } from "../agent-names.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import {
   type CliCall,
@@ -71,7 +72,12 @@ export const convert: CliCommand = {
   positionals: ["SOURCE"],
   async run(call) {
     const api = apiOf(call);
-    const started = await api.startConversion({ body: requestOf(call), idempotencyKey: randomUUID() });
+    const { source, target, ...request } = requestOf(call);
+    const agents = { sourceId: await sourceId(api, source), targetId: await targetId(api, target) };
+    const started = await api.startConversion({
+      body: { ...request, ...agents },
+      idempotencyKey: randomUUID(),
+    });
     if (!call.values.wait) {
       print(
         call.terminal,
@@ -91,7 +97,10 @@ function exampleOf(type: ConversionType): string {
   return `causeway convert agt_01jd… --type ${type} --target agt_01je…${at} --boot-check --wait`;
 }
 
-function requestOf(call: CliCall): NewConversion {
+type Request = Omit<NewConversion, "sourceId" | "targetId"> & Record<"source" | "target", string>;
+
+/** `source` and `target`: ids or names. */
+function requestOf(call: CliCall): Request {
   const type = choiceOption(call, "type", ConversionType.options, "convert");
   if (!type) throw new UsageError("--type is missing", "convert");
   const limit = numberOption(call, "bandwidth-limit", "convert");
@@ -102,8 +111,8 @@ function requestOf(call: CliCall): NewConversion {
   const disks = call.values.disk as string[] | undefined;
   return {
     type,
-    sourceId: call.arguments.SOURCE ?? "",
-    targetId: requiredOption(call, "target", "convert"),
+    source: call.arguments.SOURCE ?? "",
+    target: requiredOption(call, "target", "convert"),
     format: choiceOption(call, "format", DiskFormat.options, "convert") ?? "qcow2",
     allBlocks: call.values["all-blocks"] === true,
     bootCheck: call.values["boot-check"] === true,

@@ -4,6 +4,7 @@ import { DiskFormat } from "#shared/protocol/common.ts";
 import type { Cutover } from "#shared/protocol/cutover.ts";
 import { Quiesce, quiesceChoices, quiesces, usualQuiesce } from "#shared/protocol/quiesce.ts";
 import { AcceptableRule } from "#shared/protocol/rule-names.ts";
+import { sourceId, targetId } from "../agent-names.ts";
 import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
 import {
   type CliCall,
@@ -110,9 +111,10 @@ export const cutoverCreate: CliCommand = {
     const script = checkScript(call, CREATE);
     const format = choiceOption(call, "format", DiskFormat.options, CREATE);
     const quiesce = choiceOption(call, "quiesce", Quiesce.options, CREATE);
-    const created = await apiOf(call).createCutover({
+    const target = requiredOption(call, "target", CREATE);
+    const api = apiOf(call);
+    const created = await api.createCutover({
       body: {
-        ...{ sourceId: call.arguments.SOURCE ?? "", targetId: requiredOption(call, "target", CREATE) },
         ...{ windows, ...fields, machine: designOf(call, CREATE), format },
         needsApproval: call.values["needs-approval"] === true,
         ...{ adapt: call.values.adapt === true, ...identityFields(call) },
@@ -123,6 +125,8 @@ export const cutoverCreate: CliCommand = {
         ...(expect === undefined ? {} : { expect }),
         ...(script === undefined ? {} : { script }),
         ...(check === undefined ? {} : { check, asksIsolated }),
+        sourceId: await sourceId(api, call.arguments.SOURCE),
+        targetId: await targetId(api, target),
       },
       idempotencyKey: randomUUID(),
     });

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { targetId } from "../agent-names.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import { type CliCommand, requiredOption, secondsOption, textOption } from "../command.ts";
 import { print } from "../terminal.ts";
@@ -33,14 +34,15 @@ export const drill: CliCommand = {
   async run(call) {
     const api = apiOf(call);
     const bootExpect = textOption(call, "expect");
+    const target = requiredOption(call, "target", "drill");
     const started = await api.startDrill({
       parameters: { id: call.arguments.POINT ?? "" },
       body: {
-        targetId: requiredOption(call, "target", "drill"),
         bootTimeoutSeconds: secondsOption(call, "boot-timeout", "drill") ?? 600,
         ...(bootExpect === undefined ? {} : { bootExpect }),
         ...(call.values.adapt === true ? { adapt: true } : {}),
         ...proveFields(call, "drill"),
+        targetId: await targetId(api, target),
       },
       idempotencyKey: randomUUID(),
     });

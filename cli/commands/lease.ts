@@ -1,4 +1,5 @@
 import type { Lease } from "#shared/protocol/lease.ts";
+import { sourceId } from "../agent-names.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import type { CliCommand } from "../command.ts";
 import { print } from "../terminal.ts";
@@ -12,7 +13,9 @@ export const lease: CliCommand = {
   options: API_OPTIONS,
   positionals: ["SOURCE"],
   async run(call) {
-    const found = await apiOf(call).getLease({ parameters: { id: call.arguments.SOURCE ?? "" } });
+    const api = apiOf(call);
+    const id = await sourceId(api, call.arguments.SOURCE);
+    const found = await api.getLease({ parameters: { id } });
     print(call.terminal, call.json, found, () => describeLease(found));
   },
 };

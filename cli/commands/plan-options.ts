@@ -1,8 +1,10 @@
 /** The options that `protect` and `plan … edit` share. */
 import { parseRetention } from "#shared/domain/protection/retention.ts";
+import type { ApiClient } from "#shared/protocol/client.ts";
 import type { DrillSchedule } from "#shared/protocol/drill.ts";
 import type { PlanEdit } from "#shared/protocol/protection.ts";
 import { BandwidthWindow, WeeklyHours } from "#shared/protocol/weekly-hours.ts";
+import { targetId } from "../agent-names.ts";
 import { type CliCall, durationOption, numberOption, secondsOption, textOption } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { timeOption, timeZoneOption } from "../time-option.ts";
@@ -86,6 +88,16 @@ export function planFields(call: CliCall, command: string): PlanEdit {
   };
 }
 
+/** The same fields, with the ids of target hosts that were given by their names. */
+export async function withTargetIds<F extends PlanEdit>(api: ApiClient, fields: F): Promise<F> {
+  const { standbyTargetId, drills } = fields;
+  return {
+    ...fields,
+    ...(standbyTargetId ? { standbyTargetId: await targetId(api, standbyTargetId) } : {}),
+    ...(drills ? { drills: { ...drills, targetId: await targetId(api, drills.targetId) } } : {}),
+  };
+}
+
 /** At an hour when little else runs. */
 const DRILL_TIMES: Record<string, string> = {
   daily: "0 5 * * *",
@@ -95,18 +107,18 @@ const DRILL_TIMES: Record<string, string> = {
 
 function drillsOf(call: CliCall, command: string): DrillSchedule | undefined {
   const when = textOption(call, "drill");
-  const targetId = textOption(call, "drill-target");
+  const target = textOption(call, "drill-target");
   const bootExpect = textOption(call, "drill-expect");
   const timeout = secondsOption(call, "drill-timeout", command);
   const adapt = call.values["drill-adapt"] === true || undefined;
   const { proveSeconds } = proveFields(call, command, "drill-");
-  const others = [targetId, bootExpect, timeout, adapt, proveSeconds];
+  const others = [target, bootExpect, timeout, adapt, proveSeconds];
   if (when === undefined && others.every((option) => option === undefined)) return undefined;
-  if (when === undefined || targetId === undefined)
+  if (when === undefined || target === undefined)
     throw new UsageError("drills need both --drill WHEN and --drill-target TARGET", command);
   return {
     cron: DRILL_TIMES[when] ?? when,
-    targetId,
+    targetId: target,
     bootTimeoutSeconds: timeout ?? 600,
     ...(bootExpect === undefined ? {} : { bootExpect }),
     ...(adapt ? { adapt } : {}),

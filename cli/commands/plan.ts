@@ -5,7 +5,7 @@ import type { CliCall, CliCommand } from "../command.ts";
 import { RunSkippedError, UsageError } from "../errors.ts";
 import { print } from "../terminal.ts";
 import { DELETION_HELP, DELETION_OPTIONS, removePlan, removeStandby } from "./plan-deletion.ts";
-import { PLAN_HELP, PLAN_OPTIONS, planFields } from "./plan-options.ts";
+import { PLAN_HELP, PLAN_OPTIONS, planFields, withTargetIds } from "./plan-options.ts";
 import { describePlan, describeRun } from "./plan-text.ts";
 
 /** What can be done with a plan, in the order of the help. */
@@ -14,7 +14,10 @@ const actions: Record<string, (api: ApiClient, id: string, call: CliCall) => Pro
   pause: async (api, id, call) => show(await api.pausePlan({ parameters: { id } }), call),
   resume: async (api, id, call) => show(await api.resumePlan({ parameters: { id } }), call),
   run: runNow,
-  edit: async (api, id, call) => show(await api.editPlan({ parameters: { id }, body: editOf(call) }), call),
+  edit: async (api, id, call) => {
+    const body = await withTargetIds(api, editOf(call));
+    show(await api.editPlan({ parameters: { id }, body }), call);
+  },
   delete: removePlan,
   "forget-standby": removeStandby,
 };

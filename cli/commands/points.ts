@@ -2,6 +2,7 @@ import { shortfallOf } from "#shared/domain/hook-shortfall.ts";
 import { leastConsistency } from "#shared/protocol/copied-disk.ts";
 import type { PointHooks } from "#shared/protocol/point-hooks.ts";
 import { bytes } from "#shared/units.ts";
+import { sourceId } from "../agent-names.ts";
 import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
 import type { CliCommand } from "../command.ts";
 import { print, table } from "../terminal.ts";
@@ -16,7 +17,7 @@ export const points: CliCommand = {
   positionals: ["SOURCE"],
   async run(call) {
     const api = apiOf(call);
-    const id = call.arguments.SOURCE ?? "";
+    const id = await sourceId(api, call.arguments.SOURCE);
     const items = await everyItem((cursor) =>
       api.listRecoveryPoints({ parameters: { id }, query: { limit: 200, ...(cursor ? { cursor } : {}) } }),
     );

@@ -1,6 +1,7 @@
 import { ConversionType, typeChoices } from "#shared/protocol/conversion-types.ts";
 import type { Preflight } from "#shared/protocol/resources.ts";
 import { AcceptableRule } from "#shared/protocol/rule-names.ts";
+import { sourceId, targetId } from "../agent-names.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import { type CliCommand, choiceOption, choicesOption, textOption } from "../command.ts";
 import { PreflightNotPassedError, UsageError } from "../errors.ts";
@@ -38,19 +39,20 @@ export const preflight: CliCommand = {
   async run(call) {
     const type = choiceOption(call, "type", ConversionType.options, this.name);
     if (!type) throw new UsageError("--type is missing", this.name);
-    const targetId = textOption(call, "target");
+    const target = textOption(call, "target");
     const bootImageId = textOption(call, "boot-image");
     const disks = call.values.disk as string[] | undefined;
-    const found = await apiOf(call).checkPreflight({
-      parameters: { id: call.arguments.SOURCE ?? "" },
+    const api = apiOf(call);
+    const found = await api.checkPreflight({
       body: {
         type,
         bootCheck: call.values["boot-check"] === true,
         accept: choicesOption(call, "accept", AcceptableRule.options, this.name),
-        ...(targetId ? { targetId } : {}),
+        ...(target ? { targetId: await targetId(api, target) } : {}),
         ...(disks ? { disks } : {}),
         ...(bootImageId ? { bootImageId } : {}),
       },
+      parameters: { id: await sourceId(api, call.arguments.SOURCE) },
     });
     print(call.terminal, call.json, found, () => describe(found));
     const failed = found.rules.filter(({ outcome }) => outcome === "fail").length;

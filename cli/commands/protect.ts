@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { PlanRule } from "#shared/protocol/protection.ts";
+import { sourceId } from "../agent-names.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import { type CliCommand, choicesOption } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { print } from "../terminal.ts";
-import { PLAN_HELP, PLAN_OPTIONS, planFields } from "./plan-options.ts";
+import { PLAN_HELP, PLAN_OPTIONS, planFields, withTargetIds } from "./plan-options.ts";
 import { describePlan } from "./plan-text.ts";
 
 export const protect: CliCommand = {
@@ -33,16 +34,16 @@ export const protect: CliCommand = {
   },
   positionals: ["SOURCE"],
   async run(call) {
-    const { startAt, disks, bandwidthLimitBytesPerSecond, standbyTargetId, drills, ...fields } = planFields(
-      call,
-      this.name,
-    );
-    if (fields.intervalSeconds === undefined && fields.cron === undefined)
+    const given = planFields(call, this.name);
+    if (given.intervalSeconds === undefined && given.cron === undefined)
       throw new UsageError("--every or --cron is missing", this.name);
-    const plan = await apiOf(call).createPlan({
+    const api = apiOf(call);
+    const { startAt, disks, bandwidthLimitBytesPerSecond, standbyTargetId, drills, ...fields } =
+      await withTargetIds(api, given);
+    const plan = await api.createPlan({
       body: {
         ...fields,
-        sourceId: call.arguments.SOURCE ?? "",
+        sourceId: await sourceId(api, call.arguments.SOURCE),
         ...(startAt ? { startAt } : {}),
         ...(disks ? { disks } : {}),
         ...(standbyTargetId ? { standbyTargetId } : {}),

@@ -1,5 +1,6 @@
 import { parseRetention } from "#shared/domain/protection/retention.ts";
 import type { PruneResult } from "#shared/protocol/resources.ts";
+import { sourceId } from "../agent-names.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import { type CliCommand, textOption } from "../command.ts";
 import { print, table } from "../terminal.ts";
@@ -34,8 +35,9 @@ export const prune: CliCommand = {
   async run(call) {
     const planId = textOption(call, "plan");
     const keep = textOption(call, "keep");
-    const result = await apiOf(call).pruneSource({
-      parameters: { id: call.arguments.SOURCE ?? "" },
+    const api = apiOf(call);
+    const result = await api.pruneSource({
+      parameters: { id: await sourceId(api, call.arguments.SOURCE) },
       body: {
         ...(planId ? { planId } : {}),
         ...(keep ? { retention: parseRetention(keep) } : {}),

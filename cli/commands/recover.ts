@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { AnswerCheck } from "#shared/protocol/answer-check.ts";
 import { DiskFormat } from "#shared/protocol/common.ts";
+import { sourceId, targetId } from "../agent-names.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import {
   type CliCall,
@@ -97,12 +98,11 @@ export const recover: CliCommand = {
   positionals: ["SOURCE"],
   async run(call) {
     const api = apiOf(call);
+    const target = requiredOption(call, "target", "recover");
     const pointId = textOption(call, "point");
     const format = choiceOption(call, "format", DiskFormat.options, "recover");
     const started = await api.startRecovery({
-      parameters: { id: call.arguments.SOURCE ?? "" },
       body: {
-        targetId: requiredOption(call, "target", "recover"),
         ...networkOf(call),
         machine: designOf(call, "recover"),
         ...(format === undefined ? {} : { format }),
@@ -112,7 +112,9 @@ export const recover: CliCommand = {
         answerTimeoutSeconds: secondsOption(call, "answer-timeout", "recover") ?? 900,
         ...proveFields(call, "recover"),
         ...(pointId === undefined ? {} : { pointId }),
+        targetId: await targetId(api, target),
       },
+      parameters: { id: await sourceId(api, call.arguments.SOURCE) },
       idempotencyKey: randomUUID(),
     });
     if (!call.values.wait) {

@@ -5,6 +5,7 @@ import { NotFoundError } from "#shared/errors.ts";
 import type { ApiClient } from "#shared/protocol/client.ts";
 import type { Check } from "#shared/protocol/repository-check.ts";
 import { bytes } from "#shared/units.ts";
+import { sourceId } from "../agent-names.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import type { CliCall, CliCommand } from "../command.ts";
 import { CheckNotCompletedError, DamageFoundError, UsageError } from "../errors.ts";
@@ -31,9 +32,10 @@ export const repoCheck: CliCommand = {
   positionals: ["SOURCE"],
   async run(call) {
     const api = apiOf(call);
-    const id = call.arguments.SOURCE ?? "";
-    if (call.values["on-target"]) return checkOnTarget(api, id, call);
-    if (call.values.sample) throw new UsageError("--sample needs --on-target", "repo check");
+    const onTarget = call.values["on-target"] === true;
+    if (call.values.sample && !onTarget) throw new UsageError("--sample needs --on-target", "repo check");
+    const id = await sourceId(api, call.arguments.SOURCE);
+    if (onTarget) return checkOnTarget(api, id, call);
     const repository = await openReadableRepository({
       requestAccess: () => api.openSourceData({ parameters: { id } }),
       now: Date.now,
@@ -57,9 +59,9 @@ export const repoCheck: CliCommand = {
   },
 };
 
-async function checkOnTarget(api: ApiClient, sourceId: string, call: CliCall): Promise<void> {
+async function checkOnTarget(api: ApiClient, source: string, call: CliCall): Promise<void> {
   const body = { whole: call.values.sample !== true };
-  const { id } = await api.startCheck({ parameters: { id: sourceId }, body });
+  const { id } = await api.startCheck({ parameters: { id: source }, body });
   const get = () => api.getCheck({ parameters: { id } });
   const check = await waitForEnd(get, ({ targetId }) => `${targetId} checks`, call.terminal);
   print(call.terminal, call.json, check, () => describeCheck(check));
@@ -67,7 +69,7 @@ async function checkOnTarget(api: ApiClient, sourceId: string, call: CliCall): P
   if (failure) throw new CheckNotCompletedError(`check ${id} failed: ${failure.message}`, failure.hint);
   const damaged = result?.points.filter(({ verdict }) => verdict === "damaged").length ?? 0;
   if (damaged > 0 || (result && result.problems.length > 0))
-    throw new DamageFoundError(`${damaged} recovery points of ${sourceId} are damaged`);
+    throw new DamageFoundError(`${damaged} recovery points of ${source} are damaged`);
 }
 
 function describeCheck({ id, whole, targetId, result, failure }: Check): string {

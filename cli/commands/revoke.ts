@@ -1,3 +1,4 @@
+import { agentId } from "../agent-names.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import type { CliCommand } from "../command.ts";
 import { print } from "../terminal.ts";
@@ -12,7 +13,9 @@ export const revoke: CliCommand = {
   options: API_OPTIONS,
   positionals: ["AGENT"],
   async run(call) {
-    const revoked = await apiOf(call).revokeAgent({ parameters: { id: call.arguments.AGENT ?? "" } });
+    const api = apiOf(call);
+    const id = await agentId(api, call.arguments.AGENT);
+    const revoked = await api.revokeAgent({ parameters: { id } });
     print(call.terminal, call.json, revoked, () => `${revoked.id} was revoked at ${revoked.revokedAt}`);
   },
 };
