@@ -1,6 +1,8 @@
 import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { applyToClone, computeOnClone } from "#agent/adapt/adapt-clone.ts";
+import { SavedStarts } from "#agent/browse/saved-starts.ts";
+import { jsonLog } from "#shared/log.ts";
 import { BOUND_MACHINES, type BoundMachine, buildBoundMachine } from "../e2e/machines/bound-machines.ts";
 import { BOUND_PORT } from "../e2e/machines/bound-system.ts";
 import { cachedBootImage } from "../e2e/machines/cold-site.ts";
@@ -39,6 +41,11 @@ export async function measureAdaptation(cache: string, names: readonly string[])
   await runProcess(process.execPath, [SETUP, "virt-v2v"]);
   await buildAppliance();
   const image = await cachedBootImage(console.error);
+  const log = jsonLog({ write: (line) => process.stderr.write(line), now: Date.now });
+  // As on a target host: the first guest makes one, and that counts.
+  const starts = join(cache, "guest-starts");
+  await rm(starts, { recursive: true, force: true });
+  const savedStarts = new SavedStarts({ folder: starts, log });
   const chosen = BOUND_MACHINES.filter(
     ({ name }) => names.length === 0 || names.some((one) => name.includes(one)),
   );
@@ -48,7 +55,7 @@ export async function measureAdaptation(cache: string, names: readonly string[])
     try {
       const originals = await buildBoundMachine(machine, console.error);
       console.error(`${machine.name}: ours`);
-      const ours = await moveWithOurs(machine, originals, { image, folder });
+      const ours = await moveWithOurs(machine, originals, { image, folder, savedStarts });
       console.error(`${machine.name}: ${ours.seconds.toFixed(1)} s, then virt-v2v`);
       const theirs = await moveWithTheirs(machine, originals, folder);
       const outcome = "refusal" in theirs ? `refuses: ${theirs.refusal}` : theirs.result;
@@ -73,7 +80,7 @@ async function buildAppliance(): Promise<void> {
 async function moveWithOurs(
   machine: BoundMachine,
   originals: readonly string[],
-  { image, folder }: { image: string; folder: string },
+  { image, folder, savedStarts }: { image: string; folder: string; savedStarts: SavedStarts },
 ): Promise<AdaptationRun["ours"]> {
   const paths = originals.map((_, at) => join(folder, `ours-${at}.raw`));
   const times = [performance.now()];
@@ -81,7 +88,7 @@ async function moveWithOurs(
   times.push(performance.now());
   const clone = {
     ...{ imageFolder: image, disks: cloneDisksOf(paths), keys: cloneKeysOf(machine), workDir: folder },
-    contentsDir: join(folder, "contents"),
+    ...{ contentsDir: join(folder, "contents"), savedStarts },
   };
   const record = await computeOnClone(clone, wantedOf(machine));
   times.push(performance.now());

@@ -14,7 +14,8 @@ import { secondsBetween } from "#shared/seconds-between.ts";
 import type { Store } from "../store/store.ts";
 
 /** Older ones say little about the source and the target host as they are. */
-const MOST_MACHINES = 5;
+const MOST_OWN = 5;
+const MOST_OTHERS = 15;
 const LOOKED_AT = 100;
 
 /** The commands whose time each part of an outage is, from their order to their result. */
@@ -46,7 +47,7 @@ interface Made {
 export async function measuredParts(
   cutover: CutoverRecord,
   store: Store,
-): Promise<Pick<CutoverHistory, "durations" | "otherMachine" | "elsewhere">> {
+): Promise<Pick<CutoverHistory, "durations" | "otherMachine" | "others">> {
   const { own, others } = await lastMachines(cutover, store);
   const restarts = cutover.restart ? await lastRestarts(cutover, store) : { own: [], others: [] };
   const alike = own.map(({ durations, differences }) =>
@@ -61,7 +62,9 @@ export async function measuredParts(
       ),
       differences: [...new Set(unlike.flatMap(({ differences }) => differences))],
     },
-    elsewhere: together([...restarts.others, ...others.map(({ durations }) => durations)]),
+    others: [...restarts.others, ...others.map((each) => each.map(({ durations }) => durations))].map(
+      together,
+    ),
   };
 }
 
@@ -69,7 +72,7 @@ export async function measuredParts(
 async function lastRestarts(
   { sourceId }: CutoverRecord,
   { conversions }: Store,
-): Promise<{ own: Durations[]; others: Durations[] }> {
+): Promise<{ own: Durations[]; others: Durations[][] }> {
   const { items } = await conversions.page({ limit: LOOKED_AT });
   const clones = items.filter(({ whereabouts }) => whereabouts !== undefined);
   return ownAndOthers(clones, sourceId, async ({ id }) =>
@@ -90,7 +93,7 @@ function restartOf(commands: readonly CommandRecord[]): Durations {
 async function lastMachines(
   { id, sourceId, targetId, planned }: CutoverRecord,
   { cutovers, recoveries }: Store,
-): Promise<{ own: Made[]; others: Made[] }> {
+): Promise<{ own: Made[]; others: Made[][] }> {
   const pages = await Promise.all(
     [cutovers, recoveries].map(async (has) => {
       const { items } = await has.page({ limit: LOOKED_AT });
@@ -107,17 +110,17 @@ async function lastMachines(
   }));
 }
 
-/** What `measure` says of the last ones of the source, and of those of other sources, oldest first. */
+/** What `measure` says of the last ones of the source, and of those of each other source, oldest first. */
 async function ownAndOthers<T extends { sourceId: string }, M>(
   newestFirst: readonly T[],
   sourceId: string,
   measure: (one: T) => Promise<M>,
-): Promise<{ own: M[]; others: M[] }> {
-  const measured = (isOwn: boolean) => {
-    const last = newestFirst.filter((one) => (one.sourceId === sourceId) === isOwn).slice(0, MOST_MACHINES);
-    return Promise.all(last.reverse().map(measure));
-  };
-  return { own: await measured(true), others: await measured(false) };
+): Promise<{ own: M[]; others: M[][] }> {
+  const own = newestFirst.filter((one) => one.sourceId === sourceId).slice(0, MOST_OWN);
+  const others = newestFirst.filter((one) => one.sourceId !== sourceId).slice(0, MOST_OTHERS);
+  const measured = (ones: readonly T[]) => Promise.all(ones.toReversed().map(measure));
+  const bySource = [...Map.groupBy(others, (one) => one.sourceId).values()];
+  return { own: await measured(own), others: await Promise.all(bySource.map(measured)) };
 }
 
 /** What each part took in an outage. The time in which an adaptation was computed does not count. */

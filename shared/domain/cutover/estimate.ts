@@ -19,6 +19,9 @@ const REACH = 2.5;
 /** Until measurements say otherwise, a value varies by this part of itself. */
 const USUAL_VARIATION = 0.15;
 
+/** However alike the values of others were. */
+const LEAST_VARIATION = 0.05;
+
 /** Only the last ones count, because machines change. */
 const MOST_SAMPLES = 20;
 
@@ -35,12 +38,31 @@ const LEAST_VARIATION_SECONDS = 0.2;
  * The next value after these, oldest first; `undefined` if there is none. The usual variation counts as one
  * more value, so few values have a wide range even if they are equal.
  */
-export function estimateFrom(values: readonly number[]): Estimate | undefined {
+export function estimateFrom(
+  values: readonly number[],
+  usualVariation = USUAL_VARIATION,
+): Estimate | undefined {
   const last = values.slice(-MOST_SAMPLES);
   if (last.length === 0) return undefined;
   const mean = sum(last) / last.length;
-  const squares = sum(last.map((value) => (value - mean) ** 2)) + (USUAL_VARIATION * mean) ** 2;
+  const squares = sum(last.map((value) => (value - mean) ** 2)) + (usualVariation * mean) ** 2;
   return within(mean, REACH * Math.sqrt((squares / last.length) * (1 + 1 / last.length)));
+}
+
+/**
+ * By which part of itself a value usually varies, when the values of each group vary around a mean of their
+ * own. What is usual without groups counts as one more value.
+ */
+export function variationWithin(groups: readonly (readonly number[])[]): number {
+  let squares = USUAL_VARIATION ** 2;
+  let count = 1;
+  for (const values of groups) {
+    const mean = sum(values) / values.length;
+    if (!(mean > 0)) continue;
+    squares += sum(values.map((value) => (value / mean - 1) ** 2));
+    count += values.length - 1;
+  }
+  return Math.max(LEAST_VARIATION, Math.sqrt(squares / count));
 }
 
 /**

@@ -20,7 +20,7 @@ const measured: CutoverHistory = {
     boot: Array(10).fill(30),
     connect: Array(10).fill(1),
   },
-  ...{ otherMachine: { durations: {}, differences: [] }, elsewhere: {} },
+  ...{ otherMachine: { durations: {}, differences: [] }, others: [] },
 };
 const hot = {
   ...{ quiesce: "hot" as const, bytesToScan: 8192 * MIB },
@@ -115,7 +115,7 @@ test("the wait for a source that shuts down counts only if it is to, and so does
 test("what was measured with another machine is a guess, with at least the range of one, and the advice says so", () => {
   const { boot = [], define: _, ...durations } = measured.durations;
   const otherMachine = { durations: { boot, define: [1] }, differences: ["hypervisor", "memory"] };
-  const forecast = forecastCutover({ ...measured, durations, otherMachine, elsewhere: { boot } }, hot);
+  const forecast = forecastCutover({ ...measured, durations, otherMachine, others: [{ boot }] }, hot);
   expect(forecast.parts.find(({ part }) => part === "boot")).toEqual({
     ...{ part: "boot", seconds: 30, low: 10, high: 300, measured: false, guessedFrom: "another-machine" },
   });
@@ -135,11 +135,24 @@ test("what other sources took on the same target host narrows a first forecast, 
     expect(basis).toBe("partly measured");
     return (high - low) / outageSeconds;
   };
-  const elsewhere = { quiesce: [3, 5, 4], connect: [1, 1, 2], boot: [300, 300, 300] };
+  const others = [{ quiesce: [3, 5, 4], connect: [1, 1, 2], boot: [300, 300, 300] }];
   expect(range(first)).toBeGreaterThan(0.6);
-  expect(range({ ...first, elsewhere })).toBeLessThanOrEqual(0.6);
+  expect(range({ ...first, others })).toBeLessThanOrEqual(0.6);
   expect(quiesce).toBeDefined();
   expect(connect).toBeDefined();
+});
+
+test("how much starts varied for each other source narrows the range of a start that was measured once", () => {
+  const width = (others: CutoverHistory["others"]) => {
+    const { parts } = forecastCutover({ ...measured, durations: { boot: [30] }, others }, hot);
+    const { low = 0, high = 0, ...boot } = parts.find(({ part }) => part === "boot") ?? {};
+    expect(boot).toMatchObject({ seconds: 30, measured: true });
+    return high - low;
+  };
+  // Each is like itself, and they are unlike each other.
+  expect(width([{ boot: [20, 20, 21] }, { boot: [90, 92, 89] }])).toBeLessThan(0.7 * width([]));
+  expect(width([{ boot: [20] }, { boot: [90] }])).toBe(width([]));
+  expect(width([{ boot: [20, 40, 20] }])).toBeGreaterThan(width([]));
 });
 
 test("runs that followed each other closely show what the last copy finds", () => {
@@ -153,8 +166,8 @@ test("runs that followed each other closely show what the last copy finds", () =
 
 test("one that fits, but whose machine was never started on this host, says what measures that", () => {
   const { boot, adapt, quiesce, connect, ...durations } = measured.durations;
-  const elsewhere = { boot: [30, 30, 30] };
-  const first = forecastCutover({ ...measured, durations, elsewhere }, hot);
+  const others = [{ boot: [30, 30, 30] }];
+  const first = forecastCutover({ ...measured, durations, others }, hot);
   expect(first.fits).toBe(true);
   expect(isRehearsed(first)).toBe(false);
   expect(first.advice).toMatch(

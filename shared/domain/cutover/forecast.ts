@@ -2,7 +2,14 @@
 import type { CutoverForecast, GuessedFrom, OutagePart } from "../../protocol/cutover-forecast.ts";
 import { type CopyPart, type Quiesce, quiesces } from "../../protocol/quiesce.ts";
 import { bytes, duration } from "../../units.ts";
-import { type Estimate, estimateFrom, estimateWork, sumOf, type WorkSample } from "./estimate.ts";
+import {
+  type Estimate,
+  estimateFrom,
+  estimateWork,
+  sumOf,
+  variationWithin,
+  type WorkSample,
+} from "./estimate.ts";
 import { GUESSED_SECONDS, OUTAGE_PART_TITLES } from "./outage-parts.ts";
 
 /** One completed run of the plan. */
@@ -31,8 +38,11 @@ export interface CutoverHistory {
    * from it.
    */
   otherMachine: { durations: Durations; differences: readonly string[] };
-  /** What they took for other sources on the same target host: better than a guess, for a first cutover. */
-  elsewhere: Durations;
+  /**
+   * What they took for each other source on the same target host: better than a guess, for a first cutover,
+   * and how much it varied for one source.
+   */
+  others: readonly Durations[];
 }
 
 export type Durations = Partial<Record<FixedPart, readonly number[]>>;
@@ -137,13 +147,14 @@ interface Guess {
 }
 
 function fixedPart(part: FixedPart, history: CutoverHistory): Part {
-  return partOf(part, estimateFrom(history.durations[part] ?? []), fixedGuess(part, history));
+  const variation = variationWithin(history.others.map((each) => each[part] ?? []));
+  return partOf(part, estimateFrom(history.durations[part] ?? [], variation), fixedGuess(part, history));
 }
 
-function fixedGuess(part: FixedPart, { otherMachine, elsewhere }: CutoverHistory): Guess {
+function fixedGuess(part: FixedPart, { otherMachine, others: sources }: CutoverHistory): Guess {
   const own = otherMachineGuess(part, estimateFrom(otherMachine.durations[part] ?? []));
   if (own) return { from: "another-machine", estimate: own };
-  const others = doubled(estimateFrom(elsewhere[part] ?? []));
+  const others = doubled(estimateFrom(sources.flatMap((each) => each[part] ?? [])));
   return others ? { from: "other-sources", estimate: others } : guessOf(part);
 }
 
